@@ -1,0 +1,1 @@
+"""Cloud provider interfaces: one folder per cloud, one contract for all of them."""

@@ -1,0 +1,1 @@
+"""One virtual machine, reached over SSH: installed, started, watched, stopped."""
