@@ -1,0 +1,1 @@
+"""Releases: making their tarballs, opening tarballs from elsewhere, ordering their versions."""

@@ -1,0 +1,1 @@
+"""Stemcells: building their tarballs, and reading tarballs from elsewhere."""
