@@ -1,0 +1,1 @@
+"""Job templates, properties and links become files, in processes that can do nothing else."""

@@ -1,0 +1,1 @@
+"""Credentials: generated once, kept encrypted, handed out by the names a manifest uses."""
