@@ -1,0 +1,1 @@
+"""What every CPI must do, as checks that run against any of them."""
