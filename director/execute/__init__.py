@@ -1,0 +1,1 @@
+"""Doing what a plan says: steps, stages, and the procedures behind them."""
