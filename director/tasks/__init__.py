@@ -1,0 +1,1 @@
+"""Tasks: queue what an operator asks for, run it, say how it went."""
