@@ -1,0 +1,1 @@
+"""One module per command; ``director.cli.catalogue`` lists them."""

@@ -1,0 +1,1 @@
+"""The typed HTTP client: what the command line knows of a director, and nothing else of it."""
