@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from director.model.errors import ReleaseInvalid
+from director.release.programs import failure_of
 
 _DEB822 = re.compile(r"^Types:.*$", re.MULTILINE | re.IGNORECASE)
 _ONE_LINE = re.compile(r"^\s*deb(-src)?\s+", re.MULTILINE)
@@ -122,19 +123,9 @@ def _output(command: Sequence[str], environment: dict[str, str]) -> str:
 
 
 def _run(command: Sequence[str], environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode != 0:
-        tail = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-8:])
+    failed = failure_of(command, env=environment, lines=8)
+    if failed is not None:
         raise ReleaseInvalid(
-            f"'{Path(command[0]).name} {command[1]}' failed:\n{tail}",
+            f"'{Path(command[0]).name} {command[1]}' failed:\n{failed[1]}",
             fix="look at this host's package sources with apt-get update",
         )

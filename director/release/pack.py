@@ -6,7 +6,6 @@ import gzip
 import io
 import os
 import stat
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from director.model.errors import ReleaseInvalid
 from director.release.fingerprint import SourceFile
+from director.release.programs import failure_of
 from director.release.source_dir import PackageSource
 
 
@@ -53,21 +53,15 @@ def pack_package(package: PackageSource, release_dir: Path, target: Path) -> Non
         build = Path(scratch)
         for file in package.files:
             _copy(file, build / file.name)
-        done = subprocess.run(
+        failed = failure_of(
             ["bash", "-x", "pre_packaging"],
             cwd=build,
             env={**os.environ, "BUILD_DIR": str(build), "RELEASE_DIR": str(release_dir.resolve())},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
+            lines=15,
         )
-        if done.returncode != 0:
-            tail = "\n".join(f"    {line}" for line in done.stdout.splitlines()[-15:])
+        if failed is not None:
             raise ReleaseInvalid(
-                f"pre_packaging of package '{package.name}' exited with {done.returncode}:\n{tail}",
+                f"pre_packaging of package '{package.name}' exited with {failed[0]}:\n{failed[1]}",
                 fix=f"mend packages/{package.name}/pre_packaging",
             )
         (build / "pre_packaging").unlink(missing_ok=True)
