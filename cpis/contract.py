@@ -85,10 +85,17 @@ class NotSupportedByCpi(CloudError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CpiInfo:
-    """What a CPI says of itself."""
+    """What a CPI says of itself.
+
+    ``host_keys``: a VM presents the SSH host key given in ``env``, and ``root`` may log in. BOSH's
+    own CPIs know neither: their VMs let ``vcap`` in, with a host key nobody knew before.
+    ``finds``: ``find_vm`` and ``find_disk`` can tell what a crash left behind.
+    """
 
     api_version: int = 2
     stemcell_formats: tuple[str, ...] = ()
+    host_keys: bool = True
+    finds: bool = True
 
 
 @runtime_checkable
@@ -149,9 +156,11 @@ class Cpi(Protocol):
     def has_disk(self, cid: DiskCid) -> bool: ...
 
     def attach_disk(self, vm_cid: VmCid, disk_cid: DiskCid) -> str:
-        """Attach a disk and return the device path inside the VM (``/dev/...``), stable there.
+        """Attach a disk and return where it is inside the VM, the same after every reboot.
 
-        Attached already to this VM: the same path. Attached to another: CloudError.
+        That is a device path (``/dev/...``), or several separated by blanks, of which the first
+        that exists is meant; each may hold ``*`` (``/dev/disk/by-id/*vol0123``). Attached already
+        to this VM: the same text. Attached to another: CloudError.
         """
         ...
 
@@ -159,7 +168,17 @@ class Cpi(Protocol):
         """Detach a disk; raises DiskNotAttached when it is not attached to this VM."""
         ...
 
-    def resize_disk(self, cid: DiskCid, size_mb: int) -> None: ...
+    def resize_disk(self, cid: DiskCid, size_mb: int) -> None:
+        """Let a detached disk grow; raises NotSupportedByCpi where it would shrink."""
+        ...
+
+    def update_disk(self, cid: DiskCid, size_mb: int, cloud_properties: Json) -> DiskCid | None:
+        """Change a disk's size and properties in place; returns its new CID if it got another.
+
+        Raises NotSupportedByCpi where only a new disk can be as asked: the director then copies.
+        Source: CPI v2, update_disk.
+        """
+        ...
 
     def set_disk_metadata(self, cid: DiskCid, metadata: Mapping[str, str]) -> None: ...
 

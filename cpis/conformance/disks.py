@@ -136,13 +136,35 @@ def resizes_disks(lab: Lab) -> None:
     )
 
 
+def updates_disks(lab: Lab) -> None:
+    """A disk changes in place, or the CPI says that it cannot; none shrinks."""
+    disk, properties = lab.disk(), lab.given.disk_cloud_properties
+    try:
+        new = lab.cpi.update_disk(disk, lab.given.disk_mb * 2, properties)
+    except (NotSupportedByCpi, NotImplementedByCpi):
+        return
+    require(lab.cpi.has_disk(new or disk), "the disk is there after its update")
+    require_error(
+        NotSupportedByCpi,
+        "shrinking by update_disk",
+        lambda: lab.cpi.update_disk(new or disk, lab.given.disk_mb, properties),
+    )
+    require_error(
+        CloudDiskNotFound,
+        "updating a missing disk",
+        lambda: lab.cpi.update_disk(NO_DISK, lab.given.disk_mb, properties),
+    )
+
+
 def snapshots_disks(lab: Lab) -> None:
-    """Snapshots differ from each other, outlive their disk, and may be deleted twice."""
+    """Snapshots differ from each other, outlive their disk where that can be, and may be deleted
+    twice."""
     disk = lab.disk()
     first = lab.cpi.snapshot_disk(disk, {"reason": "check"})
     second = lab.cpi.snapshot_disk(disk, {})
     require(first != second, "two snapshots are two")
-    lab.cpi.delete_disk(disk)
+    if lab.given.snapshots_outlive_disks:
+        lab.cpi.delete_disk(disk)
     for snapshot in (first, second, first, SnapshotCid("snapshot-that-never-was")):
         lab.cpi.delete_snapshot(snapshot)
 
@@ -157,5 +179,6 @@ CHECKS: tuple[Callable[[Lab], None], ...] = (
     names_missing_disks,
     refuses_impossible_disks,
     resizes_disks,
+    updates_disks,
     snapshots_disks,
 )

@@ -24,11 +24,17 @@ class Given:
     whose address the cloud picks, or None where it cannot. ``again`` builds the same CPI anew, as
     another process would. ``run`` executes a shell command as a user on the VM with these networks,
     waiting for its sshd and verifying its host key; None where VMs are not real.
+    ``stemcell_properties`` are those of the image; ``light`` says that it is in the cloud already,
+    so that uploading it twice gives one stemcell. ``snapshots_outlive_disks`` is false where a
+    disk that has snapshots cannot be deleted.
     """
 
     image_path: str
     networks: Callable[[int], Networks]
     env: Mapping[str, Any]
+    stemcell_properties: Mapping[str, Any] = field(default_factory=dict)
+    light: bool = False
+    snapshots_outlive_disks: bool = True
     cloud_properties: Mapping[str, Any] = field(default_factory=dict)
     disk_cloud_properties: Mapping[str, Any] = field(default_factory=dict)
     disk_mb: int = 64

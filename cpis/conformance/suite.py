@@ -36,7 +36,7 @@ def run_check(check: Check, cpi: Cpi, given: Given, stemcell: StemcellCid) -> No
 
 def run_all(cpi: Cpi, given: Given) -> Iterator[Outcome]:
     """Run every check that fits the CPI and yield each one's outcome as it ends."""
-    stemcell = cpi.create_stemcell(given.image_path, {})
+    stemcell = cpi.create_stemcell(given.image_path, given.stemcell_properties)
     try:
         for check in (*CHECKS, *(REAL_CHECKS if given.run is not None else ())):
             promise = (check.__doc__ or "").strip()

@@ -228,6 +228,11 @@ class LocalCpi:
         with self._disks.lock(cid):
             self._disks.resize(cid, size_mb)
 
+    def update_disk(self, cid: DiskCid, size_mb: int, cloud_properties: Json) -> DiskCid | None:
+        refuse_unknown("disk", cloud_properties, ())
+        self.resize_disk(cid, size_mb)
+        return None
+
     def set_disk_metadata(self, cid: DiskCid, metadata: Mapping[str, str]) -> None:
         self._disks.get(cid)
         with self._disks.lock(cid):

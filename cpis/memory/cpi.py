@@ -266,6 +266,15 @@ class MemoryCpi:
         self._cloud.put("disks", cid, {**row, "size_mb": size_mb})
 
     @_logged
+    def update_disk(self, cid: DiskCid, size_mb: int, cloud_properties: Json) -> DiskCid | None:
+        row = self._cloud.disk(cid)
+        if size_mb < row["size_mb"]:
+            raise NotSupportedByCpi(f"the disk '{cid}' cannot shrink to {size_mb} MiB")
+        changed = {"size_mb": size_mb, "cloud_properties": dict(cloud_properties)}
+        self._cloud.put("disks", cid, {**row, **changed})
+        return None
+
+    @_logged
     def set_disk_metadata(self, cid: DiskCid, metadata: Mapping[str, str]) -> None:
         self._cloud.put("disks", cid, {**self._cloud.disk(cid), "metadata": dict(metadata)})
 

@@ -65,9 +65,20 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "cpis.external": ("cpis.contract", "cpis.rpc", "director.model"),
     "cpis.serve": ("cpis.contract", "cpis.rpc", "cpis.registry", "director.model"),
     "cpis.conformance": ("cpis.contract", "director.model"),
+    "cpis.kit": ("cpis.contract", "cpis.registry", "cpis.conformance", "director.model"),
+    # For CPIs of all kinds, plugins too.
+    "cpis.properties": ("cpis.contract", "director.model"),
+    "cpis.libcloud_base": ("cpis.contract", "cpis.properties", "director.model"),
     **{
-        f"cpis.{name}": ("cpis.contract", "director.model")
-        for name in ("memory", "local", "aws", "openstack")
+        f"cpis.{name}": ("cpis.contract", "cpis.properties", "director.model")
+        for name in ("memory", "local")
+    },
+    **{
+        f"cpis.{name}": (
+            *("cpis.contract", "cpis.properties", "cpis.libcloud_base"),
+            "director.model",
+        )
+        for name in ("aws", "openstack", "gce", "cloudstack")
     },
     "cpis": (),
 }
