@@ -141,5 +141,5 @@ class Calls(Generic[D]):
             self._sleep(min(first_s * 1.5**tries, 5.0) * (0.5 + self._chance() / 2))
 
     def _pause_s(self, tries: int) -> float:
-        grown = min(self._patience.first_s * 2 ** (tries - 1), self._patience.longest_s)
+        grown = min(self._patience.first_s * 2.0 ** (tries - 1), self._patience.longest_s)
         return grown * (0.5 + self._chance() / 2)
