@@ -44,14 +44,21 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "director.execute": ("director.model", "director.plan.steps", *ADAPTERS, "cpis.contract"),
     "director.operations": BELOW_OPERATIONS,
-    "director.tasks": (*BELOW_OPERATIONS, "director.operations"),
+    "director.tasks": (*BELOW_OPERATIONS, "director.operations", "cpis.rpc"),
     "director.health": (*BELOW_OPERATIONS, "director.operations", "director.tasks"),
     "director.api": BELOW_API,
-    # The wiring, which app.py was too long for: only app imports these two.
+    # The wiring, which app.py was too long for: only app imports these four.
     "director.home": ("director.model", "director.store.owner"),
     "director.settings": ("director.model", "director.manifest.located_yaml"),
+    "director.clouds": (
+        *("director.home", "director.settings", "director.model", "director.store"),
+        *("director.manifest", "director.variables", "director.execute", "director.tasks"),
+        *("cpis.contract", "cpis.registry", "cpis.rpc"),
+    ),
+    "director.ways": ("director.home", "director.model", "director.machine"),
     "director.app": (
-        *(*BELOW_API, "director.api", "director.home", "director.settings"),
+        *(*BELOW_API, "director.api", "director.home", "director.settings", "director.clouds"),
+        "director.ways",
         *("director.__version__", "cpis.registry"),
     ),
     "director.client": ("director.model",),
@@ -62,10 +69,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "cpis.contract": ("director.model",),
     "cpis.registry": ("cpis.contract", "director.model"),
     "cpis.rpc": ("cpis.contract", "director.model"),
-    "cpis.external": ("cpis.contract", "cpis.rpc", "director.model"),
+    "cpis.external": ("cpis.contract", "cpis.properties", "cpis.rpc", "director.model"),
     "cpis.serve": ("cpis.contract", "cpis.rpc", "cpis.registry", "director.model"),
     "cpis.conformance": ("cpis.contract", "director.model"),
-    "cpis.kit": ("cpis.contract", "cpis.registry", "cpis.conformance", "director.model"),
+    "cpis.kit": (
+        *("cpis.contract", "cpis.registry", "cpis.conformance", "cpis.properties"),
+        "director.model",
+    ),
     # For CPIs of all kinds, plugins too.
     "cpis.properties": ("cpis.contract", "director.model"),
     "cpis.libcloud_base": ("cpis.contract", "cpis.properties", "director.model"),
@@ -86,6 +96,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 
 LAZILY: dict[str, tuple[str, ...]] = {
     "director.cli": (
+        # A CPI is written and checked where its author sits: no director is asked.
+        "cpis.conformance",
+        "cpis.kit",
         "director.app",
         "director.archives",
         "director.manifest",

@@ -1,0 +1,1 @@
+"""BOSH's CPI protocol: requests and answers as JSON, both ways, and what of them may be shown."""
