@@ -99,7 +99,7 @@ class Calls(Generic[D]):
 
         ``repeatable`` says that asking twice does no more than asking once: it reads, deletes, or
         carries a client token. Raises CloudError; its ``ok_to_retry`` is true only where the cloud
-        certainly did nothing or the request may be repeated.
+        certainly did nothing or the request may be repeated; of a final refusal the judge says it.
         """
         patience, began, tries = self._patience, self._clock(), 0
         while True:
@@ -108,27 +108,36 @@ class Calls(Generic[D]):
                 return request(self.driver)
             except CloudError:
                 raise
-            except Exception as caught:
+            except Exception as caught:  # noqa: BLE001 -- the judge raises what it does not know
                 verdict = self._judge(action, caught)
-                again = verdict.meaning is Meaning.REFUSED_FOR_NOW or (
-                    verdict.meaning is Meaning.UNKNOWN and repeatable
-                )
-                pause_s = max(self._pause_s(tries), verdict.wait_s)
-                spent_s = self._clock() - began
-                if not again or tries >= patience.tries or spent_s + pause_s > patience.budget_s:
+            again = verdict.meaning is Meaning.REFUSED_FOR_NOW or (
+                verdict.meaning is Meaning.UNKNOWN and repeatable
+            )
+            pause_s = max(self._pause_s(tries), verdict.wait_s)
+            spent_s = self._clock() - began
+            if not again or tries >= patience.tries or spent_s + pause_s > patience.budget_s:
+                if verdict.meaning is not Meaning.FINAL:
                     verdict.error.ok_to_retry = again
-                    raise verdict.error from caught
-                _log.debug("%s: %s; again in %.1f s", action, verdict.error.what, pause_s)
+                # Not chained: errors below hold URLs, with signatures and user data in them.
+                raise verdict.error
+            _log.debug("%s; again in %.1f s", verdict.error.what, pause_s)
             self._sleep(pause_s)
 
     def until(
-        self, doing: str, look: Callable[[], T | None], *, timeout_s: float, first_s: float = 0.1
+        self,
+        doing: str,
+        look: Callable[[], T | None],
+        *,
+        timeout_s: float,
+        first_s: float | None = None,
     ) -> T:
         """Return what ``look`` gives once it is not None; raises CloudError after ``timeout_s``.
 
-        ``doing`` completes the sentence "the cloud did not finish ...".
+        ``doing`` completes the sentence "the cloud did not finish ...". Pauses grow from
+        ``first_s``, by default half of what a refused request waits.
         """
         began, tries = self._clock(), 0
+        first_s = self._patience.first_s / 2 if first_s is None else first_s
         while True:
             found = look()
             if found is not None:

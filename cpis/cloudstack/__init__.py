@@ -1,0 +1,5 @@
+"""VMs on Apache CloudStack."""
+
+from cpis.cloudstack.cpi import CloudStackCpi
+
+__all__ = ["CloudStackCpi"]
