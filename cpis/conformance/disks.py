@@ -5,7 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from cpis.conformance.lab import Lab, require, require_error
+from cpis.conformance.lab import (
+    DoesNotApply,
+    Lab,
+    require,
+    require_error,
+    require_finding,
+)
 from cpis.contract import (
     CloudDiskNotFound,
     CloudError,
@@ -31,15 +37,16 @@ def makes_and_deletes_a_disk(lab: Lab) -> None:
 
 def repeats_the_same_disk(lab: Lab) -> None:
     """create_disk with the same token returns the same disk; without one, always another."""
-    token = f"token-{lab.agent()}"
+    require_finding(lab)
+    token, shared = lab.token("same"), lab.token("shared")
     cid = lab.disk(token=token)
     require(lab.disk(token=token) == cid, "the same token gives the same disk")
     require(lab.cpi.find_disk(token) == cid, "find_disk finds it by its token")
-    require(lab.disk() != lab.disk(), "disks without token differ")
+    require(lab.disk(token="") != lab.disk(token=""), "disks without token differ")
     if lab.given.again is not None:
         require(lab.given.again().find_disk(token) == cid, "another process finds the disk")
     with ThreadPoolExecutor(4) as threads:
-        same = set(threads.map(lambda _: lab.disk(token=f"{token}-2"), range(4)))
+        same = set(threads.map(lambda _: lab.disk(token=shared), range(4)))
     require(len(same) == 1, "one token used by many threads gives one disk")
 
 
@@ -48,7 +55,9 @@ def attaches_and_detaches(lab: Lab) -> None:
     vm, _ = lab.vm()
     disk = lab.disk()
     path = lab.cpi.attach_disk(vm, disk)
-    require(path.startswith("/"), "attach_disk returns a path")
+    hints = path.split()
+    require(bool(hints), "attach_disk says where the disk is")
+    require(all(hint.startswith("/dev/") for hint in hints), "it is in /dev")
     require(lab.cpi.attach_disk(vm, disk) == path, "attached again, it has the same path")
     require(list(lab.cpi.get_disks(vm)) == [disk], "get_disks lists it")
     lab.cpi.detach_disk(vm, disk)
@@ -71,6 +80,37 @@ def keeps_disks_apart(lab: Lab) -> None:
     require_error(
         DiskNotAttached, "detaching from another VM", lambda: lab.cpi.detach_disk(other, disk)
     )
+    lab.cpi.detach_disk(vm, disk)
+    lab.cpi.attach_disk(other, disk)
+    require(list(lab.cpi.get_disks(other)) == [disk], "once detached, another VM can have it")
+    require(list(lab.cpi.get_disks(vm)) == [second], "the second disk stays where it is")
+
+
+def makes_things_near_each_other(lab: Lab) -> None:
+    """A VM can be made for a disk there is, and a disk for a VM; neither is attached by that."""
+    disk = lab.disk()
+    vm, _ = lab.vm(disk_cids=[disk])
+    near = lab.disk(near=vm)
+    require(list(lab.cpi.get_disks(vm)) == [], "create_vm and create_disk attach nothing")
+    lab.cpi.attach_disk(vm, disk)
+    lab.cpi.attach_disk(vm, near)
+    require(set(lab.cpi.get_disks(vm)) == {disk, near}, "both can be attached to the VM")
+
+
+def serves_disks_to_many_threads(lab: Lab) -> None:
+    """Disks made, attached, detached and deleted at once do not get mixed up."""
+    cpi = lab.cpi
+    with ThreadPoolExecutor(4) as threads:
+        vms = [cid for cid, _ in threads.map(lab.vm, range(2))]
+        disks = list(threads.map(lambda n: lab.disk(token=lab.token(n)), range(4)))
+        require(len(set(disks)) == 4, "four tokens are four disks")
+        pairs = list(zip(vms, disks, strict=False))
+        list(threads.map(lambda pair: cpi.attach_disk(*pair), pairs))
+        held = list(threads.map(lambda vm: list(cpi.get_disks(vm)), vms))
+        require(held == [[disks[0]], [disks[1]]], "each VM has its own disk")
+        list(threads.map(lambda pair: cpi.detach_disk(*pair), pairs))
+        list(threads.map(cpi.delete_disk, disks))
+        require(not any(threads.map(cpi.has_disk, disks)), "all are gone")
 
 
 def frees_the_disks_of_a_deleted_vm(lab: Lab) -> None:
@@ -126,8 +166,9 @@ def resizes_disks(lab: Lab) -> None:
     disk = lab.disk()
     try:
         lab.cpi.resize_disk(disk, lab.given.disk_mb * 2)
-    except (NotSupportedByCpi, NotImplementedByCpi):
-        return
+    except (NotSupportedByCpi, NotImplementedByCpi) as error:
+        raise DoesNotApply(error.what) from error
+    lab.cpi.resize_disk(disk, lab.given.disk_mb * 2)
     require_error(
         NotSupportedByCpi, "shrinking", lambda: lab.cpi.resize_disk(disk, lab.given.disk_mb)
     )
@@ -141,8 +182,8 @@ def updates_disks(lab: Lab) -> None:
     disk, properties = lab.disk(), lab.given.disk_cloud_properties
     try:
         new = lab.cpi.update_disk(disk, lab.given.disk_mb * 2, properties)
-    except (NotSupportedByCpi, NotImplementedByCpi):
-        return
+    except (NotSupportedByCpi, NotImplementedByCpi) as error:
+        raise DoesNotApply(error.what) from error
     require(lab.cpi.has_disk(new or disk), "the disk is there after its update")
     require_error(
         NotSupportedByCpi,
@@ -160,8 +201,11 @@ def snapshots_disks(lab: Lab) -> None:
     """Snapshots differ from each other, outlive their disk where that can be, and may be deleted
     twice."""
     disk = lab.disk()
-    first = lab.cpi.snapshot_disk(disk, {"reason": "check"})
-    second = lab.cpi.snapshot_disk(disk, {})
+    try:
+        first = lab.snapshot(disk, {"reason": "check"})
+    except (NotSupportedByCpi, NotImplementedByCpi) as error:
+        raise DoesNotApply(error.what) from error
+    second = lab.snapshot(disk, {})
     require(first != second, "two snapshots are two")
     if lab.given.snapshots_outlive_disks:
         lab.cpi.delete_disk(disk)
@@ -169,11 +213,25 @@ def snapshots_disks(lab: Lab) -> None:
         lab.cpi.delete_snapshot(snapshot)
 
 
+def snapshots_disks_in_use(lab: Lab) -> None:
+    """A disk is snapshotted while a VM has it, which is when operators want it."""
+    vm, _ = lab.vm()
+    disk = lab.disk()
+    lab.cpi.attach_disk(vm, disk)
+    try:
+        lab.snapshot(disk, {"reason": "check"})
+    except (NotSupportedByCpi, NotImplementedByCpi) as error:
+        raise DoesNotApply(error.what) from error
+    require(list(lab.cpi.get_disks(vm)) == [disk], "the disk is still attached")
+
+
 CHECKS: tuple[Callable[[Lab], None], ...] = (
     makes_and_deletes_a_disk,
     repeats_the_same_disk,
     attaches_and_detaches,
     keeps_disks_apart,
+    makes_things_near_each_other,
+    serves_disks_to_many_threads,
     frees_the_disks_of_a_deleted_vm,
     keeps_disks_over_a_reboot,
     names_missing_disks,
@@ -181,4 +239,5 @@ CHECKS: tuple[Callable[[Lab], None], ...] = (
     resizes_disks,
     updates_disks,
     snapshots_disks,
+    snapshots_disks_in_use,
 )

@@ -45,7 +45,7 @@ def test_names_are_unique():
 
 def test_every_module_is_a_command():
     files = {file.stem for file in COMMAND_FOLDER.glob("*.py")} - {"__init__"}
-    assert files == {name.replace("-", "_") for name in COMMANDS}
+    assert files == {name.replace("-", "_").replace(" ", "_") for name in COMMANDS}
 
 
 def test_global_options_are_documented():
