@@ -16,6 +16,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite the files in tests/golden"
     )
+    parser.addoption(
+        "--clouds", action="store_true", help="run the tests marked 'openstack' too"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what needs the OpenStack control plane unless it is asked for."""
+    if config.getoption("--clouds"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("openstack")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture
