@@ -1,9 +1,10 @@
-"""Build a stemcell tarball from a definition, with mmdebstrap."""
+"""Build a stemcell tarball from a definition: with mmdebstrap, or naming an image of a cloud."""
 
 from __future__ import annotations
 
 import io
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -11,9 +12,10 @@ import tarfile
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -26,36 +28,81 @@ FORMAT = "director-rootfs"
 """The stemcell format of these images: a root filesystem as tar, compressed."""
 
 
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z._+-]{0,99}")
+
+
 def build_stemcell(
     definition_dir: Path,
     output: Path,
     *,
+    cloud_properties: Mapping[str, Any] | None = None,
+    version: str | None = None,
     on_progress: Callable[[str], None] = lambda _: None,
     now: Callable[[], float] = time.time,
 ) -> Path:
     """Build the stemcell of ``definition_dir`` and return the path of its tarball.
 
     ``output`` is the file to write, or a directory that gets ``<name>-<version>.tgz``. The version
-    is the major version of the definition and the time in UTC, so a later build is always newer.
-    Nothing on the host is changed. Raises StemcellInvalid with what is missing or went wrong.
+    is, unless given, the major version of the definition and the time in UTC, so a later build is
+    always newer. ``cloud_properties`` go over the definition's. Nothing on the host is changed.
+    Raises StemcellInvalid with what is missing or went wrong.
     """
     definition = read_definition(definition_dir)
+    version = version or f"{definition.major}.{datetime.fromtimestamp(now(), UTC):%Y%m%d%H%M%S}"
+    if not _VERSION.fullmatch(version):
+        raise StemcellInvalid(
+            f"'{version[:100]}' cannot be a version", fix="use digits and dots, such as 12.1"
+        )
+    properties = {**definition.cloud_properties, **(cloud_properties or {})}
+    formats = _light_formats(definition, properties) if definition.light else [FORMAT]
+    manifest = {
+        "name": definition.name,
+        "version": version,
+        "bosh_protocol": 1,
+        "api_version": 3,
+        "operating_system": definition.operating_system,
+        "stemcell_formats": formats,
+        "cloud_properties": {"name": definition.name, "version": version, **properties},
+    }
+    target = output / f"{definition.name}-{version}.tgz" if output.is_dir() else output
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".stemcell-") as scratch:
+        work = Path(scratch)
+        image, packages = work / "image", work / "packages.txt"
+        if definition.light:
+            image.touch()
+            packages.touch()
+        else:
+            image = _build_image(definition, work, on_progress)
+        on_progress("packing the stemcell")
+        packed = work / "stemcell.tgz"
+        _pack(manifest, image, packages, packed)
+        os.replace(packed, target)
+    return target
+
+
+def _light_formats(definition: StemcellDefinition, properties: Mapping[str, Any]) -> list[str]:
+    """Return the formats of a light stemcell: those whose cloud property is there."""
+    found = {made for name, made in definition.formats.items() if properties.get(name)}
+    if not found:
+        names = ", ".join(f"'{name}' ({made})" for name, made in definition.formats.items())
+        raise StemcellInvalid(
+            f"the light stemcell '{definition.name}' names no image of any cloud",
+            fix=f"give --cloud-properties one of {names}",
+        )
+    return sorted(found)
+
+
+def _build_image(
+    definition: StemcellDefinition, work: Path, on_progress: Callable[[str], None]
+) -> Path:
     if shutil.which("mmdebstrap") is None:
         raise StemcellInvalid("mmdebstrap is not installed", fix="install the package mmdebstrap")
     lines, own = source_lines(definition)
-    version = f"{definition.major}.{datetime.fromtimestamp(now(), UTC):%Y%m%d%H%M%S}"
-    target = output / f"{definition.name}-{version}.tgz" if output.is_dir() else output
     if not own:
         on_progress(f"this host has no source of suite {definition.suite}; using the definition's")
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".stemcell-") as scratch:
-        work = Path(scratch)
-        image = work / ("image.tar.zst" if shutil.which("zstd") else "image.tar.gz")
-        _run(_command(definition, lines, image, work), on_progress)
-        on_progress("packing the stemcell")
-        packed = work / "stemcell.tgz"
-        _pack(definition, version, image, work / "packages.txt", packed)
-        os.replace(packed, target)
-    return target
+    image = work / ("image.tar.zst" if shutil.which("zstd") else "image.tar.gz")
+    _run(_command(definition, lines, image, work), on_progress)
+    return image
 
 
 def _command(
@@ -113,26 +160,10 @@ def _run(command: Sequence[str], on_progress: Callable[[str], None]) -> None:
         )
 
 
-def _pack(
-    definition: StemcellDefinition, version: str, image: Path, packages: Path, target: Path
-) -> None:
+def _pack(manifest: Mapping[str, Any], image: Path, packages: Path, target: Path) -> None:
     with image.open("rb") as stream:
         digest = multi_digest(stream)
-    manifest = {
-        "name": definition.name,
-        "version": version,
-        "bosh_protocol": 1,
-        "api_version": 3,
-        "sha1": digest,
-        "operating_system": definition.operating_system,
-        "stemcell_formats": [FORMAT],
-        "cloud_properties": {
-            "name": definition.name,
-            "version": version,
-            **definition.cloud_properties,
-        },
-    }
-    text = yaml.safe_dump(manifest, sort_keys=False).encode()
+    text = yaml.safe_dump({**manifest, "sha1": digest}, sort_keys=False).encode()
     # The image is compressed already: gzip is only the wrapping the format asks for.
     with tarfile.open(target, "w:gz", compresslevel=0) as archive:
         for name, content in (("stemcell.MF", text), ("packages.txt", packages.read_bytes())):

@@ -22,21 +22,29 @@ _KEYS = {
     "fallback_sources",
     "packages",
     "cloud_properties",
+    "light",
+    "formats",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StemcellDefinition:
     """``stemcell.yml`` as read. ``suite`` is looked for among the host's package sources;
-    ``fallback_sources`` are (URI, suite, components) used where the host has none."""
+    ``fallback_sources`` are (URI, suite, components) used where the host has none.
+
+    A ``light`` stemcell has no image of its own: a cloud property names one that the cloud has, and
+    ``formats`` says of which stemcell format each such property makes it. Nothing is built then.
+    """
 
     name: str
     operating_system: str
     major: int
-    suite: str
-    keyring: Path
-    keyring_package: str
-    packages: tuple[str, ...]
+    suite: str = ""
+    keyring: Path = Path()
+    keyring_package: str = ""
+    packages: tuple[str, ...] = ()
+    light: bool = False
+    formats: Mapping[str, str] = field(default_factory=dict)
     fallback_sources: tuple[tuple[str, str, str], ...] = ()
     customize: Path | None = None
     cloud_properties: Mapping[str, Any] = field(default_factory=dict)
@@ -59,6 +67,8 @@ def read_definition(directory: Path) -> StemcellDefinition:
             f"'{path}' has unknown keys: {', '.join(map(str, unknown))}",
             fix=f"use only {', '.join(sorted(_KEYS))}",
         )
+    if data.get("light", False) is not False:
+        return _light(data, path)
     customize = directory / "customize.sh"
     return StemcellDefinition(
         name=_word(data, "name", path),
@@ -70,6 +80,26 @@ def read_definition(directory: Path) -> StemcellDefinition:
         packages=_words(data.get("packages", []), "packages", path),
         fallback_sources=_sources(data.get("fallback_sources", []), path),
         customize=customize.resolve() if customize.exists() else None,
+        cloud_properties=dict(data.get("cloud_properties") or {}),
+    )
+
+
+def _light(data: Mapping[str, Any], path: Path) -> StemcellDefinition:
+    meant = {"name", "operating_system", "major", "light", "formats", "cloud_properties"}
+    needless = sorted(set(data) - meant)
+    if data["light"] is not True or needless:
+        raise StemcellInvalid(
+            f"'{path}' is light and has what builds an image: {', '.join(needless)}"
+            if needless
+            else f"'{path}' needs 'light' to be true or false",
+            fix="take these keys away, or 'light'" if needless else "write 'light: true'",
+        )
+    return StemcellDefinition(
+        name=_word(data, "name", path),
+        operating_system=_word(data, "operating_system", path),
+        major=_number(data, path),
+        light=True,
+        formats=_formats(data.get("formats"), path),
         cloud_properties=dict(data.get("cloud_properties") or {}),
     )
 
@@ -92,6 +122,15 @@ def _number(data: Mapping[str, Any], path: Path) -> int:
             fix="give the major version of the operating system, such as 12",
         )
     return value
+
+
+def _formats(value: Any, path: Path) -> Mapping[str, str]:
+    if not isinstance(value, dict) or not all(_WORD.fullmatch(str(v)) for v in value.values()):
+        raise StemcellInvalid(
+            f"'{path}' needs 'formats' to be a mapping",
+            fix="name the stemcell format for each cloud property, such as 'ami: aws-light'",
+        )
+    return {str(name): str(made) for name, made in value.items()}
 
 
 def _words(value: Any, key: str, path: Path) -> tuple[str, ...]:

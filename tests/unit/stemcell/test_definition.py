@@ -54,3 +54,30 @@ def test_the_host_says_what_it_lacks(tmp_path: Path) -> None:
     lines, own = source_lines(fallback)
     assert lines == (f"deb [signed-by={tmp_path}/keys.gpg] http://x/debian none-such main",)
     assert not own
+
+
+LIGHT = "name: a\noperating_system: b-1\nmajor: 1\nlight: true\nformats: {ami: aws-light}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "system"), [("debian-12-cloud", "debian-12"), ("ubuntu-24.04-cloud", "ubuntu-noble")]
+)
+def test_our_light_ones_are_valid(name: str, system: str) -> None:
+    definition = read_definition(ROOT / "stemcells" / name)
+    assert definition.light
+    assert definition.operating_system == system
+    assert {"aws-light", "openstack-light"} <= set(definition.formats.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (LIGHT.replace("true", "maybe"), "needs 'light' to be true or false"),
+        (LIGHT + "suite: x\npackages: [monit]\n", "what builds an image: packages, suite"),
+        (LIGHT.replace("{ami: aws-light}", "[aws-light]"), "'formats' to be a mapping"),
+    ],
+)
+def test_what_is_wrong_with_a_light_one(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "stemcell.yml").write_text(text)
+    with pytest.raises(StemcellInvalid, match=words):
+        read_definition(tmp_path)
