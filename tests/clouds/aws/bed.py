@@ -29,7 +29,7 @@ class AwsBed:
     def __enter__(self) -> AwsBed:
         env = {**os.environ, "AWS_ACCESS_KEY_ID": "bed", "AWS_SECRET_ACCESS_KEY": "bed"}
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE), str(self.port)],
+            [sys.executable, str(HERE), str(self.port), str(os.getpid())],
             env=env,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
