@@ -70,7 +70,7 @@ def deployment(instances: int, *, memory: int = 512) -> ResolvedDeployment:
             instances=instances // GROUPS,
             lifecycle="service",
             jobs=tuple(ResolvedJob(job=job, release=release) for job in jobs),
-            stemcell=STEMCELL,
+            stemcells=dict.fromkeys(AZS, STEMCELL),
             vm_type="small",
             cloud_properties={az: {"memory": memory, "zone": az} for az in AZS},
             networks=((NetworkUse(name="default"), network),),
@@ -84,7 +84,7 @@ def deployment(instances: int, *, memory: int = 512) -> ResolvedDeployment:
         name="big",
         groups=groups,
         releases={"r": release},
-        stemcells={"default": STEMCELL},
+        stemcells={"default": (STEMCELL,)},
         cloud=CloudConfig(azs={az: Az(name=az) for az in AZS}, networks={"default": network}),
     )
 

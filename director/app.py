@@ -18,21 +18,22 @@ from director import __version__
 from director.api.app import make_api
 from director.api.server import serving
 from director.blobs.directory import DirectoryBlobs
+from director.clouds import Clouds
 from director.execute.world import World
 from director.home import Home, keep_key, open_home, place_of, socket_path
-from director.model.errors import CpiError
 from director.model.instances import RecordedVm
 from director.settings import Settings, read_settings
 from director.store.owner import this_process
 from director.store.sealing import Sealing
 from director.store.store import Store, open_store
 from director.tasks.local_queue import LocalQueue
-from director.tasks.log import DATE_FORMAT, FORMAT, ContextPool, TaskLog
+from director.tasks.log import ContextPool, SafeFormatter, TaskLog
+from director.ways import SshWays
 
 if TYPE_CHECKING:
     from cpis.contract import Cpi
     from director.machine.contract import Machine
-    from director.machine.host_keys import HostKey, LoginKey
+    from director.machine.host_keys import HostKey
     from director.render.renderer import Renderer
     from director.variables.credentials import Credentials, VariableRows
 
@@ -96,8 +97,6 @@ def make_world(
     What must be closed is left to ``stack``.
     """
     director_uuid = store.attributes.ensure("uuid", str(uuid.uuid4()))
-    cpi = _once(lambda: _load_cpi(home, settings, director_uuid))
-    connect, probe = _ways_to_machines(home, settings, cpi)
 
     def credentials(rows: VariableRows) -> Credentials:
         from director.variables.credentials import Credentials
@@ -109,6 +108,11 @@ def make_world(
         from director.variables.credentials import DryRows
 
         return credentials(DryRows(store.variables))
+
+    kept_credentials = _once(lambda: credentials(store.variables))
+    clouds = Clouds(home, settings, director_uuid, store, kept_credentials)
+    ssh = SshWays(home, settings.reach)
+    connect, probe = _ways_to_machines(clouds, ssh)
 
     def renderer() -> Renderer:
         from director.render.renderer import Renderer
@@ -122,14 +126,21 @@ def make_world(
         name=settings.name,
         store=store,
         blobs=DirectoryBlobs(home.blobs),
-        cpi=lambda name: _named_cpi(name, settings, cpi),
+        cpi=clouds.cpi,
+        cpi_config=clouds.config,
+        cpi_types=_cpi_types,
         connect=connect,
         probe=probe,
         renderer=_once(renderer),
-        credentials=_once(lambda: credentials(store.variables)),
+        credentials=kept_credentials,
         dry_credentials=dry_credentials,
         new_host_key=_new_host_key,
-        login_public_key=_login_public_key(home),
+        login_public_key=ssh.login_public_key(),
+        host_key_of=ssh.host_key,
+        vm_password=ssh.password,
+        reach=settings.reach,
+        resize_disks=settings.resize_disks,
+        update_disks=settings.update_disks,
         digest_key=keep_key(home, "digests"),
         now=time.time,
         new_id=_new_id,
@@ -140,57 +151,31 @@ def make_world(
     )
 
 
-def _load_cpi(home: Home, settings: Settings, director_uuid: str) -> Cpi:
-    from cpis.registry import load_cpi
-    from director.tasks.cpi_log import logged
+def _cpi_types() -> tuple[str, ...]:
+    from cpis.registry import known_cpis
 
-    properties = dict(settings.cpi_properties)
-    if settings.cpi == "local":
-        place = home.root / "local"
-        place.mkdir(mode=0o700, exist_ok=True)
-        properties = {"root": str(place), "director_id": director_uuid, **properties}
-    return logged(load_cpi(settings.cpi, properties))
-
-
-def _named_cpi(name: str, settings: Settings, cpi: Callable[[], Cpi]) -> Cpi:
-    if name not in ("", settings.cpi):
-        raise CpiError(
-            f"there is no CPI '{name}'", fix=f"leave the CPI out, or use '{settings.cpi}'"
-        )
-    return cpi()
+    return known_cpis()
 
 
 def _ways_to_machines(
-    home: Home, settings: Settings, cpi: Callable[[], Cpi]
+    clouds: Clouds, ssh: SshWays
 ) -> tuple[Callable[[RecordedVm, Callable[[], bool]], Machine], Callable[[RecordedVm], str | None]]:
     """Return how to connect to a VM and how to see whether it answers."""
-    if settings.cpi == "memory":
-        return _memory_machines(cpi)
-    return _ssh_machines(_once(lambda: _login_key(home)))
+    connect_memory, probe_memory = _memory_machines(clouds.cpi)
 
-
-def _ssh_machines(
-    login_key: Callable[[], LoginKey],
-) -> tuple[Callable[[RecordedVm, Callable[[], bool]], Machine], Callable[[RecordedVm], str | None]]:
     def connect(vm: RecordedVm, cancelled: Callable[[], bool]) -> Machine:
-        from director.machine.ssh_machine import SshMachine
-        from director.machine.transport import Transport
-
-        return SshMachine(
-            lambda: Transport(vm.ips[0], host_public_key=vm.host_public_key, login_key=login_key()),
-            cancelled,
-        )
+        way = connect_memory if clouds.is_memory(vm.cpi) else ssh.connect
+        return way(vm, cancelled)
 
     def probe(vm: RecordedVm) -> str | None:
-        from director.machine.reachable import probe
-
-        return probe(vm.ips[0]) if vm.ips else "the VM has no address"
+        way = probe_memory if clouds.is_memory(vm.cpi) else ssh.probe
+        return way(vm)
 
     return connect, probe
 
 
 def _memory_machines(
-    cpi: Callable[[], Cpi],
+    cpi: Callable[[str], Cpi],
 ) -> tuple[Callable[[RecordedVm, Callable[[], bool]], Machine], Callable[[RecordedVm], str | None]]:
     machines: dict[str, Any] = {}
 
@@ -202,26 +187,9 @@ def _memory_machines(
         return machine
 
     def probe(vm: RecordedVm) -> str | None:
-        return None if vm.cid is not None and cpi().has_vm(vm.cid) else "the VM is gone"
+        return None if vm.cid is not None and cpi(vm.cpi).has_vm(vm.cid) else "the VM is gone"
 
     return connect, probe
-
-
-def _login_key(home: Home) -> LoginKey:
-    from director.machine.host_keys import load_or_make_login_key
-
-    return load_or_make_login_key(home.keys / "login")
-
-
-def _login_public_key(home: Home) -> str:
-    """Return the public part; kept beside the key, for it takes long to compute."""
-    private, public = home.keys / "login", home.keys / "login.pub"
-    if private.exists() and public.exists():
-        return public.read_text()
-    text = _login_key(home).public_key
-    with os.fdopen(os.open(public, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), "w") as file:
-        file.write(text)
-    return text
 
 
 def _new_host_key() -> HostKey:
@@ -267,7 +235,7 @@ def _logging(home: Home, store: Store) -> Iterator[None]:
     """Send what tasks log to their debug outputs, and warnings of all kinds to the log file."""
     file = _PrivateLog(home.log, delay=True)
     file.setLevel(logging.WARNING)
-    file.setFormatter(logging.Formatter(FORMAT, DATE_FORMAT))
+    file.setFormatter(SafeFormatter())
     handlers = (file, TaskLog(store.outputs))
     ours = [logging.getLogger(name) for name in ("director", "cpis")]
     levels = [logger.level for logger in ours]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from director.model.errors import SettingsError
+from director.model.instances import Reach
 
 FILE = "director.yml"
 
@@ -18,16 +20,22 @@ class Settings:
     """How a director is set up.
 
     ``cpi`` is the name of its cloud provider interface and ``cpi_properties`` what that is made
-    from. ``workers`` tasks run at once, each with at most ``max_threads`` threads. A VM may take
-    ``boot_timeout_s`` to answer.
+    from; ``cpi_exec_path`` is the BOSH CPI executable to use in its place. ``workers`` tasks run at
+    once, each with at most ``max_threads`` threads. A VM may take ``boot_timeout_s`` to answer, at
+    the address ``reach`` says. ``resize_disks`` and ``update_disks`` let the cloud make a disk
+    larger, or otherwise, in place.
     """
 
     name: str = "director"
     cpi: str = "local"
+    cpi_exec_path: str | None = None
     cpi_properties: Mapping[str, Any] = field(default_factory=dict, repr=False)
     workers: int = 4
     max_threads: int = 32
     boot_timeout_s: float = 600.0
+    reach: Reach = Reach.PRIVATE
+    resize_disks: bool = False
+    update_disks: bool = False
 
 
 def read_settings(home: Path) -> Settings:
@@ -83,13 +91,29 @@ def _seconds(key: str, value: Any) -> Mapping[str, Any]:
     return {f"{key}_s": float(value)}
 
 
+def _reach(key: str, value: Any) -> Mapping[str, Any]:
+    if value not in list(Reach):
+        raise ValueError(f"'{key}' must be {' or '.join(Reach)}")
+    return {key: Reach(value)}
+
+
+def _in_place(name: str, key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, bool):
+        raise ValueError(f"'{key}' must be true or false")
+    return {name: value}
+
+
 def _cpi(key: str, value: Any) -> Mapping[str, Any]:
-    properties = value.get("properties", {}) if isinstance(value, dict) else None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise ValueError(f"'{key}' must be a mapping with 'name' and 'properties'")
-    if set(value) - {"name", "properties"} or not isinstance(properties, dict):
-        raise ValueError(f"'{key}' must have only 'name' and a mapping 'properties'")
-    return {"cpi": value["name"], "cpi_properties": properties}
+    properties, executable = value.get("properties", {}), value.get("exec_path")
+    if set(value) - {"name", "exec_path", "properties"} or not isinstance(properties, dict):
+        raise ValueError(
+            f"'{key}' must have only 'name', a mapping 'properties' and perhaps 'exec_path'"
+        )
+    if executable is not None and not (isinstance(executable, str) and executable.startswith("/")):
+        raise ValueError(f"'exec_path' of '{key}' must be an absolute path")
+    return {"cpi": value["name"], "cpi_exec_path": executable, "cpi_properties": properties}
 
 
 _KEYS: Mapping[str, Callable[[str, Any], Mapping[str, Any]]] = {
@@ -98,4 +122,7 @@ _KEYS: Mapping[str, Callable[[str, Any], Mapping[str, Any]]] = {
     "workers": _count,
     "max_threads": _count,
     "boot_timeout": _seconds,
+    "reach": _reach,
+    "enable_cpi_resize_disk": partial(_in_place, "resize_disks"),
+    "enable_cpi_update_disk": partial(_in_place, "update_disks"),
 }

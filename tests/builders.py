@@ -75,6 +75,8 @@ def stemcell(version: str = "1", **changes: Any) -> Stemcell:
     return replace(base, **changes)
 
 
+make_stemcell = stemcell
+
 # -- cloud config -------------------------------------------------------------------------------
 
 
@@ -145,6 +147,7 @@ def group(
     static_ips: Sequence[str] = (),
     releases: Sequence[Release] | None = None,
     cloud_properties: Mapping[str, Any] | None = None,
+    stemcell: Stemcell | None = None,
     **changes: Any,
 ) -> ResolvedGroup:
     """A group that runs every job of ``releases`` and has one network, ``default``."""
@@ -158,7 +161,7 @@ def group(
         instances=instances,
         lifecycle="service",
         jobs=tuple(ResolvedJob(job=j, release=r) for r in releases for j in r.jobs.values()),
-        stemcell=stemcell(),
+        stemcells=dict.fromkeys(azs or (None,), stemcell or make_stemcell()),
         vm_type="small",
         cloud_properties=dict.fromkeys(azs or (None,), properties),
         networks=tuple(networks),
@@ -177,7 +180,7 @@ def resolved(*groups: ResolvedGroup, name: str = "dep", **changes: Any) -> Resol
         name=name,
         groups=groups,
         releases={j.release.name: j.release for g in groups for j in g.jobs},
-        stemcells={"default": stemcell()},
+        stemcells={"default": tuple({s for g in groups for s in g.stemcells.values()})},
         cloud=CloudConfig(networks=networks, azs=azs),
     )
     return replace(base, **changes)

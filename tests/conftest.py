@@ -16,9 +16,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="rewrite the files in tests/golden"
     )
-    parser.addoption(
-        "--clouds", action="store_true", help="run the tests marked 'openstack' too"
-    )
+    parser.addoption("--clouds", action="store_true", help="run the tests marked 'openstack' too")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -6,15 +6,18 @@ import hashlib
 import io
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from director.machine.contract import Bundle, InstalledPackage, Machine, StopRequest
 from director.machine.memory_machine import MemoryMachine
 from director.model.amounts import WatchTime
+from director.model.errors import MachineUnreachable
 from director.model.ids import AgentId
 from director.model.rendered import RenderedFile, RenderedJob
 
@@ -22,7 +25,7 @@ ADDRESS = "10.231.77.10"
 QUICK = WatchTime(0, 10_000)
 
 
-def ignore(_: str) -> None:
+def ignore(_: object) -> None:
     """Nobody listens to what the machine does."""
 
 
@@ -48,10 +51,12 @@ class LocalVm:
     cid: Any
     host_key: Any
     login_key: Any
+    address: str = ADDRESS
+    connect: Callable[[], Any]
 
 
 @contextmanager
-def local_vm(keys_in: Path) -> Iterator[LocalVm]:
+def local_vm(keys_in: Path, address: str = ADDRESS, name: str = "machine") -> Iterator[LocalVm]:
     """A local machine; its login key is made in the directory ``keys_in``."""
     from local_machines import (
         local_cpi,
@@ -62,16 +67,102 @@ def local_vm(keys_in: Path) -> Iterator[LocalVm]:
     )
 
     from director.machine.host_keys import load_or_make_login_key, new_host_key
+    from director.machine.transport import Transport
 
     login, host = load_or_make_login_key(keys_in / "login"), new_host_key()
     env = machine_env(host, login.public_key)
-    network = manual_network(ADDRESS, gateway=ADDRESS.rpartition(".")[0] + ".1")
-    with local_cpi("machine") as cpi:
+    network = manual_network(address, gateway=address.rpartition(".")[0] + ".1")
+    with local_cpi(name) as cpi:
         stemcell = cpi.create_stemcell(str(stemcell_image()), {})
         agent = AgentId("agent-under-test")
         cid, _ = cpi.create_vm(agent, stemcell, {}, {"default": network}, [], env)
-        wait_for_sshd(ADDRESS).close()
-        yield LocalVm(cpi=cpi, cid=cid, host_key=host, login_key=login)
+        wait_for_sshd(address).close()
+        yield LocalVm(
+            cpi=cpi,
+            cid=cid,
+            host_key=host,
+            login_key=login,
+            address=address,
+            connect=lambda: Transport(address, host_public_key=host.public_key, login_key=login),
+        )
+
+
+PASSWORD = "correct horse"
+
+_FOREIGN = r"""
+set -e
+rm -f /etc/director/ssh_host_key* /root/.ssh/authorized_keys /etc/sudoers.d/*
+ssh-keygen -q -t ecdsa -N '' -f /etc/director/ssh_host_key
+sed -i 's/^PermitRootLogin.*/PermitRootLogin no/' /etc/ssh/sshd_config
+read -r hash
+printf 'vcap:%s
+' "$hash" | chpasswd -e
+printf 'Defaults use_pty
+vcap ALL=(ALL) ALL
+' >/etc/sudoers.d/vcap
+mkdir -p /etc/sv/agent /etc/sv/monit /var/vcap/bosh/bin
+(sleep 2; : >/etc/sv/monit/ready) </dev/null >/dev/null 2>&1 &
+mv /usr/bin/monit /var/vcap/bosh/bin/monit
+cat >/usr/sbin/sv <<'SV'
+#!/bin/sh
+echo "$@" >>/var/vcap/bosh/sv.log
+case $1 in
+  status) [ -e "/etc/sv/$2/ready" ] && [ ! -e "/etc/sv/$2/down" ] && echo "run: $2: (pid 1)" ;;
+esac
+SV
+chmod 0755 /usr/sbin/sv
+kill "$(pgrep -o -x sshd)"
+"""
+"""Makes of our stemcell one like BOSH's: another host key, no root, sudo with a password, runit."""
+
+
+@contextmanager
+def foreign_vm(keys_in: Path, address: str = "10.239.1.10") -> Iterator[LocalVm]:
+    """A local machine that lets only ``vcap`` in, whose sudo wants PASSWORD, and whose host key
+    nobody knew before."""
+    from local_machines import wait_for_sshd
+
+    from director.machine.become_root import become_root
+    from director.machine.password import sha512_crypt
+    from director.machine.session import run_on
+    from director.machine.transport import Transport, seen_host_key
+
+    with local_vm(keys_in, address, "foreign") as made:
+        root = made.connect()
+        try:
+            done = run_on(
+                root.open_session(),
+                f"exec sh -c {quote(_FOREIGN)}",
+                name="machine",
+                feed=lambda sink: ignore(
+                    sink.write(f"{sha512_crypt(PASSWORD, 'salt')}\n".encode())
+                ),
+                cancelled=lambda: False,
+            )
+        finally:
+            root.close()
+        assert done.exit_code == 0, done.complaint
+        deadline = time.monotonic() + 20
+        while not (pinned := _seen(seen_host_key, address)).startswith("ecdsa-"):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        wait_for_sshd(address).close()
+
+        def connect() -> Transport:
+            transport = Transport(
+                address, host_public_key=pinned, login_key=made.login_key, user="vcap"
+            )
+            become_root(transport, password=lambda: PASSWORD, cancelled=lambda: False)
+            return transport
+
+        yield replace(made, connect=connect)
+
+
+def _seen(look: Callable[[str], str], address: str) -> str:
+    try:
+        return look(address)
+    except MachineUnreachable:
+        return ""
 
 
 def memory_bench() -> Bench:
@@ -87,7 +178,6 @@ def ssh_bench(vm: LocalVm) -> Iterator[Bench]:
     from local_machines import wait_for_sshd
 
     from director.machine.ssh_machine import SshMachine
-    from director.machine.transport import Transport
 
     disks: list[Any] = []
     cancelled = threading.Event()
@@ -98,12 +188,9 @@ def ssh_bench(vm: LocalVm) -> Iterator[Bench]:
 
     def reboot() -> None:
         vm.cpi.reboot_vm(vm.cid)
-        wait_for_sshd(ADDRESS).close()
+        wait_for_sshd(vm.address).close()
 
-    def connect() -> Transport:
-        return Transport(ADDRESS, host_public_key=vm.host_key.public_key, login_key=vm.login_key)
-
-    machine = SshMachine(connect, cancelled.is_set)
+    machine = SshMachine(vm.connect, cancelled.is_set)
     try:
         yield Bench(machine, new_disk, cancelled, reboot)
     finally:

@@ -30,6 +30,7 @@ from director.home import open_home
 from director.machine.contract import OnStatus, StopRequest
 from director.machine.memory_machine import MemoryMachine
 from director.model.amounts import WatchTime
+from director.model.errors import CpiError
 from director.model.events import AuditEvent, Progress
 from director.model.ids import BlobId, InstanceId, StemcellCid
 from director.model.instances import RecordedInstance, RecordedVm
@@ -123,13 +124,28 @@ class WatchedMachine(MemoryMachine):
 
 @dataclass
 class MemoryWorld:
-    """The world and what stands behind it. ``silent`` holds agent ids of VMs that do not answer."""
+    """The world and what stands behind it. ``silent`` holds agent ids of VMs that do not answer.
+
+    ``cpi`` is the default cloud; :meth:`cloud` makes others, of the CPI config, when they are used.
+    """
 
     world: World
     database: Path
     cpi: MemoryCpi
     machines: dict[str, WatchedMachine] = field(default_factory=dict)
     silent: set[str] = field(default_factory=set)
+    others: dict[str, MemoryCpi] = field(default_factory=dict)
+
+    def cloud(self, name: str) -> MemoryCpi:
+        """Return the cloud of a CPI; one whose CPI was renamed is the same cloud."""
+        config = self.world.cpi_config()
+        entry = config.entries.get(config.current(name))
+        if entry is None and name:
+            raise CpiError(f"there is no CPI '{name}'")
+        first = "" if entry is None else entry.first_name
+        if not first:
+            return self.cpi
+        return self.others.setdefault(first, MemoryCpi({"prefix": f"{first}-"}))
 
     def run(self, operation: Callable[[World, TaskRun], str], **args: Any) -> str:
         """Run an operation on deployment ``d`` as a task; see :meth:`said` for what it said."""
@@ -158,7 +174,7 @@ class MemoryWorld:
         return self.machines.setdefault(vm.agent_id, WatchedMachine())
 
     def probe(self, vm: RecordedVm) -> str | None:
-        there = vm.cid is not None and self.cpi.is_running(vm.cid)
+        there = vm.cid is not None and self.cloud(vm.cpi).is_running(vm.cid)
         return None if there and vm.agent_id not in self.silent else "port 22 is closed"
 
 
@@ -177,7 +193,7 @@ def memory_world(
         lab = MemoryWorld(made, home.database, MemoryCpi({}))
         lab.world = replace(
             made,
-            cpi=lambda _name: lab.cpi,
+            cpi=lab.cloud,
             connect=lab.connect,
             probe=lab.probe,
             now=now,
@@ -236,14 +252,21 @@ def _pack(files: dict[str, str]) -> bytes:
     return out.getvalue()
 
 
-def stemcell_tarball(directory: Path, version: str = "1", format: str = "director-rootfs") -> Path:
+def stemcell_tarball(
+    directory: Path,
+    version: str = "1",
+    format: str = "director-rootfs",
+    *,
+    image: str = "image",
+    more: str = "",
+) -> Path:
     """Write a stemcell whose image is good enough for a cloud in memory."""
     path = directory / f"stemcell-{version}.tgz"
     text = (
         f"name: little\nversion: '{version}'\noperating_system: debian-12\n"
-        f"stemcell_formats: [{format}]\n"
+        f"stemcell_formats: [{format}]\n{more}"
     )
-    path.write_bytes(_pack({"stemcell.MF": text, "image": "image"}))
+    path.write_bytes(_pack({"stemcell.MF": text, "image": image}))
     return path
 
 

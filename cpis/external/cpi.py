@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -94,7 +95,9 @@ class ExternalCpi:
         self._ask("reboot_vm", cid)
 
     def set_vm_metadata(self, cid: VmCid, metadata: Mapping[str, str]) -> None:
-        self._ask("set_vm_metadata", cid, metadata)
+        # Labels are a courtesy: BOSH's director does without them too.
+        with contextlib.suppress(NotImplementedByCpi):
+            self._ask("set_vm_metadata", cid, metadata)
 
     def calculate_vm_cloud_properties(self, requirements: Json) -> Json:
         found: Json = self._ask("calculate_vm_cloud_properties", requirements)
@@ -145,7 +148,8 @@ class ExternalCpi:
         return None if changed in (None, cid) else DiskCid(changed)
 
     def set_disk_metadata(self, cid: DiskCid, metadata: Mapping[str, str]) -> None:
-        self._ask("set_disk_metadata", cid, metadata)
+        with contextlib.suppress(NotImplementedByCpi):
+            self._ask("set_disk_metadata", cid, metadata)
 
     def get_disks(self, vm_cid: VmCid) -> Sequence[DiskCid]:
         return [DiskCid(cid) for cid in self._ask("get_disks", vm_cid)]

@@ -23,7 +23,7 @@ from cpis.memory.cloud import Cloud, Row
 from cpis.memory.faults import Fault, FaultBook, FaultKind, read_faults
 from director.model.ids import AgentId, DiskCid, SnapshotCid, StemcellCid, VmCid
 
-_PROPERTIES = ("faults", "state_file", "director_id", "root")
+_PROPERTIES = ("faults", "state_file", "prefix", "director_id", "root")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -76,8 +76,9 @@ def _logged(
 class MemoryCpi:
     """A cloud in memory; satisfies :class:`cpis.contract.Cpi`.
 
-    Deterministic: CIDs are counted up. Properties: ``state_file`` (a path; the cloud is kept there
-    and shared with other processes that name it) and ``faults`` (see :class:`Fault`).
+    Deterministic: CIDs are counted up, after ``prefix``. Properties: that, ``state_file`` (a path;
+    the cloud is kept there and shared with other processes that name it) and ``faults`` (see
+    :class:`Fault`).
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class MemoryCpi:
                 )
         file = properties.get("state_file")
         self._cloud = Cloud(Path(file) if file else None)
+        self._prefix = str(properties.get("prefix") or "")
         self._sleep = sleep
         self._calls: list[Call] = []
         self._log_lock = threading.Lock()
@@ -140,6 +142,9 @@ class MemoryCpi:
         with self._cloud.held():
             return bool(self._cloud.rows["vms"].get(cid, {}).get("running"))
 
+    def _new_cid(self, kind: str) -> str:
+        return f"{self._prefix}{kind}-{self._cloud.next_number(kind)}"
+
     # -- the protocol ---------------------------------------------------------------------------
 
     @_logged
@@ -148,7 +153,7 @@ class MemoryCpi:
 
     @_logged
     def create_stemcell(self, image_path: str, cloud_properties: Json) -> StemcellCid:
-        cid = StemcellCid(f"stemcell-{self._cloud.next_number('stemcell')}")
+        cid = StemcellCid(self._new_cid("stemcell"))
         row = {"image": image_path, "cloud_properties": dict(cloud_properties)}
         self._cloud.put("stemcells", cid, row)
         return cid
@@ -178,7 +183,7 @@ class MemoryCpi:
         for disk in disk_cids:
             self._cloud.disk(disk)
         given = {name: self._cloud.addressed(name, network) for name, network in networks.items()}
-        cid = VmCid(f"vm-{self._cloud.next_number('vm')}")
+        cid = VmCid(self._new_cid("vm"))
         self._cloud.put(
             "vms",
             cid,
@@ -225,7 +230,7 @@ class MemoryCpi:
             raise CloudError(f"a disk of {size_mb} MiB cannot be made", fix="use a size above 0")
         if vm_cid is not None:
             self._cloud.vm(vm_cid)
-        cid = DiskCid(f"disk-{self._cloud.next_number('disk')}")
+        cid = DiskCid(self._new_cid("disk"))
         row = {"size_mb": size_mb, "token": token, "vm": None, "metadata": {}}
         self._cloud.put("disks", cid, {**row, "cloud_properties": dict(cloud_properties)})
         return cid
@@ -286,7 +291,7 @@ class MemoryCpi:
     @_logged
     def snapshot_disk(self, cid: DiskCid, metadata: Mapping[str, str]) -> SnapshotCid:
         self._cloud.disk(cid)
-        snapshot = SnapshotCid(f"snapshot-{self._cloud.next_number('snapshot')}")
+        snapshot = SnapshotCid(self._new_cid("snapshot"))
         self._cloud.put("snapshots", snapshot, {"disk": cid, "metadata": dict(metadata)})
         return snapshot
 

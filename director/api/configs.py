@@ -13,6 +13,7 @@ from director.api.bodies import with_json, with_text
 from director.api.context import context_of, flag, number, store_of
 from director.api.documents import difference, read_document, read_mapping
 from director.api.routing import Route
+from director.execute.world import World
 from director.model.errors import ConfigNotFound, ConfigRequestError
 from director.model.events import AuditEvent
 from director.model.records import ConfigRecord
@@ -112,7 +113,7 @@ def _create(
     request: Request, type: str, name: str, content: str, expected: int | None
 ) -> ConfigRecord:
     context = context_of(request)
-    _check(context.world.store, type, name, content)
+    _check(context.world, type, name, content)
     before = context.world.store.configs.latest(type, name)
     record = context.world.store.configs.create(type, name, content, expected_latest_id=expected)
     if before is None or before.id != record.id:
@@ -129,15 +130,24 @@ def _create(
     return record
 
 
-def _check(store: Store, type: str, name: str, content: str) -> None:
+def _check(world: World, type: str, name: str, content: str) -> None:
     """Raise what is wrong with a config: all of it, so that no deploy finds it later."""
-    if type != "cloud":
+    if type not in ("cloud", "cpi"):
         read_document(content, f"{type} config")
         return
-    from director.manifest.read_cloud_config import check_cloud_config, label
+    from director.manifest.several_texts import label
 
-    others = [config for config in store.configs.list(type=type) if config.name != name]
-    check_cloud_config(label(name), content, [(label(c.name), c.content) for c in others])
+    file = label(type, name)
+    listed = world.store.configs.list(type=type)
+    others = [(label(type, c.name), c.content) for c in listed if c.name != name]
+    if type == "cloud":
+        from director.manifest.read_cloud_config import check_cloud_config
+
+        check_cloud_config(file, content, others)
+    else:
+        from director.manifest.read_cpi_config import check_cpi_config
+
+        check_cpi_config(file, content, others, types=world.cpi_types())
 
 
 def _diff(old: str, new: str, *, redact: bool) -> list[list[str | None]]:

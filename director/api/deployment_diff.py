@@ -74,9 +74,9 @@ def _deployed(data: Mapping[str, Any], record: DeploymentRecord) -> dict[tuple[s
         if entry.get("name") in releases
     }
     for n, entry in _floating(data, "stemcells"):
-        named = [v for name, v in record.stemcells if entry.get("name") in (None, name)]
+        named = {v for name, v in record.stemcells if entry.get("name") in (None, name)}
         if len(named) == 1:
-            found["stemcells", n] = named[0]
+            found["stemcells", n] = named.pop()
     return found
 
 

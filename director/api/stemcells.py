@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from director.api.answers import answer, task
 from director.api.bodies import with_json
-from director.api.context import flag, store_of
+from director.api.context import context_of, flag, store_of
 from director.api.routing import Route, in_thread
 from director.api.uploads import uploaded
 from director.model.errors import CloudConfigError
@@ -43,12 +43,15 @@ def stemcell_rows(request: Request) -> list[dict[str, Any]]:
 
 
 def is_needed(request: Request, body: dict[str, Any]) -> Response:
-    """``POST /stemcell_uploads``: whether a stemcell is yet to be uploaded."""
+    """``POST /stemcell_uploads``: whether a stemcell is yet to be uploaded, to any CPI."""
     stemcell = body.get("stemcell")
     if not isinstance(stemcell, dict) or not {"name", "version"} <= stemcell.keys():
         raise CloudConfigError("'stemcell' with 'name' and 'version' is required")
-    found = store_of(request).stemcells.find(str(stemcell["name"]), str(stemcell["version"]))
-    return answer({"needed": found is None})
+    world = context_of(request).world
+    config = world.cpi_config()
+    copies = world.store.stemcells.copies(str(stemcell["name"]), str(stemcell["version"]))
+    there = {config.current(copy.cpi) for copy in copies}
+    return answer({"needed": not there.issuperset(config.names)})
 
 
 async def upload(request: Request) -> Response:

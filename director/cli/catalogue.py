@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One command; ``help`` is what its own module says too (a test compares them)."""
+    """One command; ``help`` is what its own module says too (a test compares them).
+
+    A name of two words, such as ``cpi new``, is a command of the group ``cpi``.
+    """
 
     name: str
     help: str
@@ -16,7 +19,7 @@ class Entry:
     @property
     def module(self) -> str:
         """The module whose ``command`` it is."""
-        return f"director.cli.commands.{self.name.replace('-', '_')}"
+        return f"director.cli.commands.{self.name.replace('-', '_').replace(' ', '_')}"
 
 
 THEMES: dict[str, tuple[Entry, ...]] = {
@@ -54,12 +57,23 @@ THEMES: dict[str, tuple[Entry, ...]] = {
     "Configs": (
         Entry("cloud-config", "Show the cloud config.", ("cc",)),
         Entry("update-cloud-config", "Set the cloud config.", ("ucc",)),
+        Entry("cpi-config", "Show the CPI config."),
+        Entry(
+            "update-cpi-config",
+            "Set the CPI config: the clouds that AZs of the cloud config may name.",
+        ),
     ),
     "Disks": (
         Entry("disks", "List orphaned disks."),
         Entry("attach-disk", "Attach a disk to an instance in place of its own."),
         Entry("orphan-disk", "Orphan a disk."),
         Entry("delete-disk", "Delete an orphaned disk."),
+    ),
+    "Cloud provider interfaces": (
+        Entry("cpi list", "List the CPIs that are installed."),
+        Entry("cpi show", "Show the properties of a CPI."),
+        Entry("cpi new", "Write the package of a new CPI, to be filled in."),
+        Entry("cpi test", "Check a CPI against a real account, which it leaves as it was."),
     ),
     "Tasks and the director": (
         Entry("tasks", "List running or recent tasks.", ("ts",)),
@@ -77,6 +91,9 @@ THEMES: dict[str, tuple[Entry, ...]] = {
 
 COMMANDS: dict[str, Entry] = {entry.name: entry for row in THEMES.values() for entry in row}
 
+GROUPS: dict[str, str] = {"cpi": "Write, check and look at cloud provider interfaces."}
+"""The first words of names of two words, with a line of help."""
+
 ALIASES: dict[str, str] = {
     alias: entry.name for entry in COMMANDS.values() for alias in entry.aliases
 }
@@ -91,7 +108,6 @@ NOT_YET = frozenset(
         "cck",
         "config",
         "configs",
-        "cpi-config",
         "create-env",
         "create-recovery-plan",
         "delete-config",
@@ -135,7 +151,6 @@ NOT_YET = frozenset(
         "unalias-env",
         "unignore",
         "update-config",
-        "update-cpi-config",
         "update-resurrection",
         "update-runtime-config",
         "upload-blobs",

@@ -15,7 +15,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from director.cli.catalogue import ALIASES, COMMANDS, NOT_YET, THEMES
+from director.cli.catalogue import ALIASES, COMMANDS, GROUPS, NOT_YET, THEMES
 from director.cli.options import GlobalOptions, global_options
 from director.cli.session import open_session
 from director.model.errors import DirectorError
@@ -94,28 +94,39 @@ class Command(click.Command):
 
 
 class Commands(click.Group):
-    """All commands; each is imported when it is called."""
+    """All commands, or those of one group (``group="cpi"``); each is imported when called."""
+
+    def __init__(self, *args: Any, group: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prefix = f"{group} " if group else ""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(COMMANDS)
+        return [name.removeprefix(self._prefix) for name in self._full_names()]
 
     def get_command(
         self,
         ctx: click.Context,  # noqa: ARG002
         cmd_name: str,
     ) -> click.Command | None:
-        entry = COMMANDS.get(ALIASES.get(cmd_name, cmd_name))
+        name = self._prefix + cmd_name
+        if name in GROUPS:
+            return _group(name)
+        entry = COMMANDS.get(ALIASES.get(name, name))
         if entry is None:
             return None
         found = importlib.import_module(entry.module).command
         assert isinstance(found, click.Command)
         return found
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # A group alone shows its help, and that is no error; the program itself does so in main.
+        return super().parse_args(ctx, args or (["--help"] if self._prefix else args))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            raise click.UsageError(_unknown(args[0]), ctx)
+            raise click.UsageError(_unknown(self._prefix + args[0]), ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(
@@ -123,22 +134,47 @@ class Commands(click.Group):
         ctx: click.Context,  # noqa: ARG002
         formatter: click.HelpFormatter,
     ) -> None:
+        shown = set(self._full_names())
         for theme, entries in THEMES.items():
-            with formatter.section(theme):
-                formatter.write_dl(
-                    [
-                        (", ".join((entry.name, *entry.aliases)), entry.help.rstrip("."))
-                        for entry in entries
-                    ]
-                )
+            rows = [
+                (", ".join((entry.name, *entry.aliases)), entry.help.rstrip("."))
+                for entry in entries
+                if entry.name in shown
+            ]
+            if rows:
+                with formatter.section(theme):
+                    formatter.write_dl(rows)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        helps = {
+            name.removeprefix(self._prefix): COMMANDS[name].help for name in self._full_names()
+        }
+        if not self._prefix:
+            helps = {name: text for name, text in helps.items() if " " not in name} | GROUPS
         found = [
-            CompletionItem(entry.name, help=entry.help)
-            for entry in COMMANDS.values()
-            if entry.name.startswith(incomplete)
+            CompletionItem(name, help=text)
+            for name, text in helps.items()
+            if name.startswith(incomplete)
         ]
         return found + click.Command.shell_complete(self, ctx, incomplete)
+
+    def _full_names(self) -> list[str]:
+        return [name for name in COMMANDS if name.startswith(self._prefix)]
+
+
+def _group(name: str) -> Commands:
+    """Return the commands whose names begin with this word; without a second one, its help."""
+    made = Commands(
+        name,
+        group=name,
+        help=GROUPS[name],
+        params=list(global_options(with_environment=False)),
+        no_args_is_help=False,
+    )
+    for option in made.params:
+        assert isinstance(option, click.Option)
+        option.hidden = True
+    return made
 
 
 def _unknown(name: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 
@@ -27,9 +27,13 @@ PackageLock = Callable[[CompilePackage], AbstractContextManager[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompilationSite:
-    """Where packages are compiled; ``slots`` holds one place on the network per worker."""
+    """Where packages are compiled; ``slots`` holds one place on the network per worker.
+
+    ``stemcells`` has, for each stemcell packages are compiled for, the copy on the site's own CPI.
+    """
 
     slots: tuple[tuple[NetworkSpec, ...], ...]
+    stemcells: Mapping[Stemcell, Stemcell]
     cloud_properties: Json
     env: Json = field(repr=False)
     reuse: bool = False
@@ -154,7 +158,8 @@ def _worker(
             machine.close()
             delete_vm(world, run, vm)
 
-    def machine_for(stemcell: Stemcell) -> Machine:
+    def machine_for(wanted: Stemcell) -> Machine:
+        stemcell = site.stemcells[wanted]
         if current and not (site.reuse and current[0][0] == stemcell):
             drop()
         if not current:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from director.execute.disks import on_cpi
 from director.execute.rollout import Rollout, vm_shape
 from director.execute.vms import create_vm, delete_vm
 from director.execute.world import World
@@ -19,7 +20,7 @@ def give_vm(rollout: Rollout, spec: InstanceSpec) -> RecordedVm:
     recorded = rollout.recorded(spec.id)
     if recorded.vm is not None:
         delete_vm_of(rollout, recorded, recorded.vm)
-    stemcell = rollout.resolved.group(spec.group).stemcell
+    stemcell = rollout.resolved.group(spec.group).stemcells[spec.az]
     disk = recorded.active_disk
     vm = create_vm(
         world,
@@ -27,11 +28,16 @@ def give_vm(rollout: Rollout, spec: InstanceSpec) -> RecordedVm:
         deployment=spec.deployment,
         stemcell=stemcell,
         cloud_properties=rollout.fill(spec.cloud_properties),
-        networks=spec.networks,
+        networks=tuple(
+            replace(network, cloud_properties=rollout.fill(network.cloud_properties))
+            for network in spec.networks
+        ),
         env=rollout.fill(spec.env),
         tags=vm_tags(world, spec),
         spec=spec,
-        disk_cids=(disk.cid,) if disk is not None and disk.cid is not None else (),
+        disk_cids=(disk.cid,)
+        if disk is not None and disk.cid is not None and on_cpi(world, disk, stemcell.cpi)
+        else (),
     )
     made_for = vm_shape(spec.with_addresses(vm.addresses))
     world.store.instances.save(replace(recorded, spec=made_for, dirty=True, vm=vm))

@@ -11,14 +11,16 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from cpis.contract import CloudError
+from cpis.contract import CloudError, Networks, NotImplementedByCpi, VmCreationFailed
+from director.execute.access import give_access, meet
 from director.execute.retry import retry_cloud
 from director.execute.run import TaskRun
 from director.execute.world import World
+from director.model.configs import called
 from director.model.errors import MachineUnreachable
 from director.model.events import AuditEvent
-from director.model.ids import AgentId, DiskCid
-from director.model.instances import InstanceSpec, NetworkSpec, RecordedVm
+from director.model.ids import AgentId, DiskCid, VmCid
+from director.model.instances import InstanceSpec, NetworkSpec, RecordedDisk, RecordedVm
 from director.model.manifest import Json
 from director.model.stemcell import Stemcell
 
@@ -39,14 +41,13 @@ def create_vm(
     spec: InstanceSpec | None = None,
     disk_cids: tuple[DiskCid, ...] = (),
 ) -> RecordedVm:
-    """Create a VM, wait until its sshd answers, and return its record.
+    """Create a VM, wait until its sshd answers and lets us in, and return its record.
 
     ``cloud_properties`` and ``env`` have their variables filled in. ``spec`` is None for a
     compilation VM. Raises CloudError, or MachineUnreachable with the console's last lines; the VM
     is then deleted again.
     """
     agent_id = AgentId(world.new_id())
-    host_key = world.new_host_key()
     cpi = world.cpi(stemcell.cpi)
     vm = RecordedVm(
         agent_id=agent_id,
@@ -54,33 +55,36 @@ def create_vm(
         instance_id=spec.id if spec else None,
         cpi=stemcell.cpi,
         stemcell=str(stemcell),
-        host_public_key=host_key.public_key,
     )
+    vm, access = give_access(world, vm, env, host_keys=cpi.info().host_keys)
     world.store.vms.intend(vm)
-    keys = {
-        "authorized_keys": [*_given_keys(env), world.login_public_key],
-        "ssh_host_key": {"private_key": host_key.private_key, "public_key": host_key.public_key},
-        "group": f"{world.name}-{deployment}-{spec.group if spec else 'compilation'}",
-    }
+    group = f"{world.name}-{deployment}-{spec.group if spec else 'compilation'}"
+    asked = {network.name: network.to_cpi() for network in networks}
     try:
         cid, given = retry_cloud(
             lambda: cpi.create_vm(
                 agent_id,
                 stemcell.cid,
                 cloud_properties,
-                {network.name: network.to_cpi() for network in networks},
+                asked,
                 disk_cids,
-                {**env, "bosh": {**env.get("bosh", {}), **keys}},
+                {**env, "bosh": {**env.get("bosh", {}), **access, "group": group}},
             ),
             checkpoint=run.checkpoint,
         )
-    except CloudError:
-        if cpi.find_vm(agent_id) is None:
+    except CloudError as error:
+        nothing_left = isinstance(error, VmCreationFailed)
+        if _find_vm(world, run, vm, trusted=nothing_left) is None:
             world.store.vms.delete(agent_id)
         raise
     now = world.now()
-    created = replace(vm, cid=cid, networks=given, created_at=now)
-    world.store.vms.created(agent_id, cid, given, now)
+    # Cloud properties were filled in: they are not for keeping.
+    kept = {
+        name: {key: value for key, value in place.items() if key != "cloud_properties"}
+        for name, place in _laid_over(asked, given).items()
+    }
+    created = replace(vm, cid=cid, networks=kept, created_at=now)
+    world.store.vms.created(agent_id, cid, kept, now)
     run.audit(
         AuditEvent(
             action="create",
@@ -93,16 +97,16 @@ def create_vm(
     try:
         cpi.set_vm_metadata(cid, tags)
         _wait_until_reachable(world, run, created)
+        return meet(world, run, created)
     except BaseException:
         delete_vm(world, run, created)
         raise
-    return created
 
 
-def _given_keys(env: Json) -> list[str]:
-    bosh = env.get("bosh")
-    keys: Any = bosh.get("authorized_keys", []) if isinstance(bosh, dict) else []
-    return [str(key) for key in keys] if isinstance(keys, list) else []
+def _laid_over(asked: Networks, given: Networks) -> dict[str, dict[str, Any]]:
+    """Return the networks as asked for, with what the cloud said of them; not all clouds repeat."""
+    names = dict.fromkeys((*asked, *given))
+    return {name: {**asked.get(name, {}), **given.get(name, {})} for name in names}
 
 
 def _wait_until_reachable(world: World, run: TaskRun, vm: RecordedVm) -> None:
@@ -134,7 +138,7 @@ def _console(world: World, vm: RecordedVm) -> str:
 def delete_vm(world: World, run: TaskRun, vm: RecordedVm) -> None:
     """Delete a VM in its cloud and its record; may be called again after a crash."""
     cpi = world.cpi(vm.cpi)
-    cid = vm.cid or cpi.find_vm(vm.agent_id)
+    cid = vm.cid or _find_vm(world, run, vm)
     if cid is not None:
         cpi.delete_vm(cid)
         run.audit(
@@ -143,22 +147,54 @@ def delete_vm(world: World, run: TaskRun, vm: RecordedVm) -> None:
     world.store.vms.delete(vm.agent_id)
 
 
+def _find_vm(world: World, run: TaskRun, vm: RecordedVm, *, trusted: bool = False) -> VmCid | None:
+    """Return the VM an intent led to, or None; also, after a warning, where the CPI cannot tell.
+
+    ``trusted``: the CPI itself said that there is none, so that no warning is due.
+    """
+    try:
+        return world.cpi(vm.cpi).find_vm(vm.agent_id)
+    except NotImplementedByCpi:
+        if trusted:
+            return None
+        run.warn(
+            f"{called(vm.cpi)} cannot tell whether it made a VM for agent id '{vm.agent_id}' of "
+            f"deployment '{vm.deployment}': look in the cloud for a VM with that id in its name, "
+            "tags or user data, or one without the tag 'deployment', and delete it"
+        )
+        return None
+
+
+def _find_disk(world: World, run: TaskRun, disk: RecordedDisk) -> DiskCid | None:
+    """Return the disk an intent led to; None, after a warning, also where the CPI cannot tell."""
+    try:
+        return world.cpi(disk.cpi).find_disk(disk.token)
+    except NotImplementedByCpi:
+        run.warn(
+            f"{called(disk.cpi)} cannot tell whether it made a disk of {disk.size_mb} MiB for "
+            f"'{disk.instance_name}' of deployment '{disk.deployment}': look in the cloud for a "
+            "disk of that size that is attached to nothing and has no tag 'deployment'"
+        )
+        return None
+
+
 def delete_leftovers(world: World, run: TaskRun, deployment: str) -> None:
     """Delete what a director that died left half-made in this deployment.
 
     Call it only while holding the deployment's lock. VMs that were asked for and never recorded
-    go, and compilation VMs; disks that were asked for and never recorded go; disks that were
-    made and never taken into use are orphaned, because they may hold data.
+    go, and so do those whose host key nobody has seen, and compilation VMs; disks that were asked
+    for and never recorded go; disks that were made and never taken into use are orphaned, because
+    they may hold data.
     """
     for vm in world.store.vms.list(deployment):
-        if vm.cid is None or vm.instance_id is None:
+        never_met = vm.login_user != "root" and not vm.host_public_key
+        if vm.cid is None or vm.instance_id is None or never_met:
             delete_vm(world, run, vm)
     for disk in world.store.disks.list(deployment):
         if disk.cid is None:
-            cpi = world.cpi(disk.cpi)
-            found = cpi.find_disk(disk.token)
+            found = _find_disk(world, run, disk)
             if found is not None:
-                cpi.delete_disk(found)
+                world.cpi(disk.cpi).delete_disk(found)
             world.store.disks.forget(disk.token)
         elif not disk.active and disk.orphaned_at is None:
             world.store.disks.orphan(disk.cid, world.now())

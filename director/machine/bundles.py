@@ -132,8 +132,13 @@ ConditionPathExists=/var/vcap/bosh/boot
 [Service]
 Type=oneshot
 RemainAfterExit=yes
-KillMode=process
 ExecStart=/var/vcap/bosh/boot
+# monit and all jobs stay in the unit's control group: what befalls one of them is no business of
+# the others, and they may make groups of their own.
+KillMode=process
+OOMPolicy=continue
+TasksMax=infinity
+Delegate=yes
 
 [Install]
 WantedBy=multi-user.target

@@ -15,13 +15,19 @@ from director.model.errors import MachineError
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}")
 _DIGEST = re.compile(r"[A-Za-z0-9][A-Za-z0-9_:.+-]{0,199}")
-_DEVICE = re.compile(r"/[A-Za-z0-9_./:@+-]{1,400}")
+_DEVICE = re.compile(r"/[A-Za-z0-9_./:@+*-]{1,400}")
+_MOST_DEVICES = 16
 _OPTIONS = re.compile(r"[A-Za-z0-9_=,.:-]{0,400}")
 _USER = re.compile(r"bosh_[a-z0-9_]{1,27}")
 _USER_PATTERN = re.compile(r"\^(bosh_[a-z0-9_]*)(?:\.\*)?(\$?)")
 _PUBLIC_KEY = re.compile(r"(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}(?: [ -~]*)?")
 
-_BEHIND = {"monit": ("halt",), "drain": ("halt",)}
+_BEHIND = {
+    "monit": ("halt",),
+    "drain": ("halt",),
+    "state": ("booted",),
+    "disk": ("booted", "device"),
+}
 """Scripts that use what others define."""
 
 
@@ -43,6 +49,17 @@ def supervised_shell(command: str) -> str:
     return " ".join(["exec", *_words("supervise", ()), "/bin/sh", "-c", quote(command)])
 
 
+def as_root(command: str) -> str:
+    """Return the command line by which a user who needs no password runs ``command`` as root."""
+    return f"exec sudo -n -H -- /bin/sh -c {quote(command)}"
+
+
+def as_root_by_password(command: str) -> str:
+    """Return the like for a user who needs one: the first line of the input is the password, and
+    ``command`` has no input."""
+    return f"exec sudo -k -S -H -p '' -- /bin/sh -c {quote('exec </dev/null; ' + command)}"
+
+
 def _words(name: str, arguments: tuple[str, ...]) -> list[str]:
     return ["/bin/sh", "-c", quote(_text(name)), name, *(quote(a) for a in arguments)]
 
@@ -56,7 +73,7 @@ def _text(name: str) -> str:
 
 def boot_script() -> str:
     """Return the script a machine runs at every boot."""
-    return _file("boot")
+    return f"#!/bin/sh\n{_file('device')}{_file('boot')}"
 
 
 @cache
@@ -96,10 +113,14 @@ def check_path(job: str, path: str) -> str:
     return path
 
 
-def disk_arguments(device: str, filesystem: str, options: str) -> tuple[str, str, str]:
-    """Return the arguments of ``disk.sh``; raises MachineError for what mount must not be told."""
-    if not _DEVICE.fullmatch(device) or "/../" in f"{device}/":
-        raise MachineError(f"'{device[:100]}' is not the path of a disk's device")
+def disk_arguments(hint: str, filesystem: str, options: str) -> tuple[str, str, str]:
+    """Return the arguments of ``disk.sh``; raises MachineError for what mount must not be told.
+
+    ``hint`` is one device path or several with blanks between them, each with or without ``*``.
+    """
+    paths = hint.split()
+    if not 0 < len(paths) <= _MOST_DEVICES or not all(map(_is_device, paths)):
+        raise MachineError(f"'{hint[:100]}' is not the path of a disk's device")
     if filesystem not in ("ext4", "xfs"):
         raise MachineError(
             f"'{filesystem[:100]}' is not a file system for persistent disks",
@@ -110,7 +131,11 @@ def disk_arguments(device: str, filesystem: str, options: str) -> tuple[str, str
             "the mount options of the persistent disk hold characters that options do not have",
             fix="use letters, digits, '=', '_' and '-', separated by commas",
         )
-    return device, filesystem, options
+    return " ".join(paths), filesystem, options
+
+
+def _is_device(path: str) -> bool:
+    return bool(_DEVICE.fullmatch(path)) and "/../" not in f"{path}/"
 
 
 def check_user(user: str) -> str:

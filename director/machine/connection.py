@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Container
 from typing import TYPE_CHECKING, TypeVar
 
+from director.machine.commands import as_root
 from director.machine.failures import failure
 from director.machine.session import Outcome, Sink, run_on
 from director.machine.transport import Transport
@@ -57,12 +58,15 @@ class Connection:
         accept: Container[int] = (0,),
         keep_cancelled: bool = False,
     ) -> Outcome:
-        """Run a command as :func:`director.machine.session.run_on` does; ``doing`` names it.
+        """Run a command as root, as :func:`director.machine.session.run_on` does; ``doing`` names
+        it.
 
         Raises MachineError for an exit code that is not in ``accept``, TookTooLong, and
         TaskCancelled unless ``keep_cancelled`` wants the Outcome then too.
         """
-        channel = self._with_transport(lambda transport: transport.open_session())
+        channel, user = self._with_transport(lambda t: (t.open_session(), t.user))
+        if user != "root":
+            command = as_root(command)
         _log.debug("%s on %s", doing, self.name)
         outcome = run_on(
             channel,

@@ -76,7 +76,8 @@ class MachineState:
 
     ``job_state`` is running, starting, failing or stopped; ``packages`` and ``jobs`` map names to
     installed digests; ``vitals`` has the shape of the HTTP API (``instances --vitals``), or is
-    empty where it was not asked for. ``disk`` is the mounted persistent disk's device.
+    empty where it was not asked for. ``disk`` says where the mounted persistent disk is, in the
+    words ``mount_disk`` was told.
     """
 
     spec_digest: str = ""
@@ -132,8 +133,8 @@ class Machine(Protocol):
 
     def mount_disk(self, device: str, *, filesystem: str = "ext4", options: str = "") -> None:
         """Mount the persistent disk at ``/var/vcap/store``, formatting it if it is blank, now and
-        after every reboot. ``device`` is what ``attach_disk`` returned: a block device, or a
-        directory to be bind-mounted."""
+        after every reboot. ``device`` is what ``attach_disk`` returned: where a block device is, or
+        a directory to be bind-mounted, perhaps one of several paths and with stars."""
         ...
 
     def unmount_disk(self) -> None:
@@ -142,6 +143,10 @@ class Machine(Protocol):
 
     def migrate_disk(self, new_device: str, *, filesystem: str = "ext4", options: str = "") -> None:
         """Copy the mounted persistent disk to ``new_device`` and mount that one instead."""
+        ...
+
+    def grow_disk(self) -> None:
+        """Let the file system of the mounted persistent disk fill a disk that became larger."""
         ...
 
     def compile_package(

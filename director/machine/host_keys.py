@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -37,6 +39,12 @@ def new_host_key() -> HostKey:
     """Make a new ed25519 key for one machine."""
     private, public = _new_pair("director-machine")
     return HostKey(private_key=private, public_key=public)
+
+
+def fingerprint(public_key: str) -> str:
+    """Return an OpenSSH public key's fingerprint as ssh shows it: ``SHA256:...``."""
+    digest = hashlib.sha256(base64.b64decode(public_key.split()[1])).digest()
+    return f"SHA256:{base64.b64encode(digest).decode().rstrip('=')}"
 
 
 def load_or_make_login_key(path: Path) -> LoginKey:

@@ -193,6 +193,11 @@ class MemoryMachine:
             self.disks[new_device] = dict(self.disks[self._disk])
             self._disk = new_device
 
+    def grow_disk(self) -> None:
+        self._called("grow_disk")
+        if self._disk is None:
+            raise MachineError("no persistent disk is mounted that could grow")
+
     # -- the rest --------------------------------------------------------------------------------
 
     def compile_package(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import BinaryIO
 
 from director.machine import commands
@@ -19,6 +20,7 @@ from director.machine.contract import (
     StopRequest,
 )
 from director.machine.failures import bound_output, monit_failure
+from director.machine.first_boot import run_once_booted
 from director.machine.lifecycle import (
     drain_arguments,
     next_states,
@@ -54,6 +56,7 @@ class SshMachine:
     ) -> None:
         self._connection = Connection(connect, cancelled)
         self._run = self._connection.run
+        self._once_booted = partial(run_once_booted, self._connection, cancelled=cancelled)
         self._cancelled = cancelled
         self._known: frozenset[Part] = frozenset()
         self._monit_user = ""
@@ -74,7 +77,8 @@ class SshMachine:
         )
 
     def _inventory(self, what: str = "plain") -> Inventory:
-        outcome = self._run(commands.script("state", what), doing="looking at the machine")
+        command = commands.script("state", what)
+        outcome = self._once_booted(command, doing="looking at the machine")
         found = read_inventory(outcome.text)
         self._known = found.have
         self._monit_user = found.monit_user
@@ -191,14 +195,22 @@ class SshMachine:
         self._disk("mount", device, filesystem, options)
 
     def unmount_disk(self) -> None:
-        self._run(commands.script("disk", "unmount"), doing="unmounting the persistent disk")
+        command = commands.script("disk", "unmount")
+        self._once_booted(command, doing="unmounting the persistent disk")
 
     def migrate_disk(self, new_device: str, *, filesystem: str = "ext4", options: str = "") -> None:
         self._disk("migrate", new_device, filesystem, options)
 
+    def grow_disk(self) -> None:
+        self._once_booted(
+            commands.supervised("disk", "grow"),
+            doing="letting the persistent disk's file system grow",
+            hold_input=True,
+        )
+
     def _disk(self, verb: str, device: str, filesystem: str, options: str) -> None:
         arguments = commands.disk_arguments(device, filesystem, options)
-        self._run(
+        self._once_booted(
             commands.supervised("disk", verb, *arguments),
             doing="mounting the persistent disk" if verb == "mount" else "copying the disk",
             hold_input=True,

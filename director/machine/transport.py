@@ -9,6 +9,7 @@ import hmac
 import io
 import logging
 import socket
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from director.machine.host_keys import LoginKey
@@ -27,6 +28,14 @@ _KEEPALIVE_S = 15
 _QUICKACK: int | None = getattr(socket, "TCP_QUICKACK", None)
 """Linux only."""
 _KEY_EXCHANGES = ("curve25519-sha256@libssh.org", "ecdh-sha2-nistp256")
+_SIGNATURES: Mapping[str, Sequence[str]] = {
+    "ssh-ed25519": ("ssh-ed25519",),
+    "ecdsa-sha2-nistp256": ("ecdsa-sha2-nistp256",),
+    "ecdsa-sha2-nistp384": ("ecdsa-sha2-nistp384",),
+    "ecdsa-sha2-nistp521": ("ecdsa-sha2-nistp521",),
+    "ssh-rsa": ("rsa-sha2-512", "rsa-sha2-256"),
+}
+"""The kinds of host keys, the best first, and how each may sign."""
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 
 
@@ -48,12 +57,11 @@ class Transport:
         timeout_s: float = 5.0,
     ) -> None:
         self.name = f"{user}@{address}:{port}" if port != 22 else f"{user}@{address}"
-        expected = _key_blob(host_public_key, self.name)
-        try:
-            connection = socket.create_connection((address, port), timeout=timeout_s)
-        except OSError as error:
-            raise _unreachable(self.name, cause_of(error)) from error
-        self._ssh = _negotiated(_Prompt(connection), self.name)
+        self.user = user
+        kind, expected = _key_parts(host_public_key, self.name)
+        self._ssh = _negotiated(
+            _connected(address, port, timeout_s, self.name), self.name, _SIGNATURES[kind]
+        )
         try:
             _verify_host(self._ssh, expected, self.name)
             _log_in(self._ssh, user, login_key, self.name)
@@ -103,6 +111,26 @@ class Transport:
         self._ssh.close()
 
 
+def seen_host_key(address: str, port: int = 22, timeout_s: float = 5.0) -> str:
+    """Return the host key a machine shows, as OpenSSH text; nobody vouches for it, and no login is
+    tried. Raises MachineUnreachable."""
+    name = f"{address}:{port}"
+    every = [signature for signatures in _SIGNATURES.values() for signature in signatures]
+    ssh = _negotiated(_connected(address, port, timeout_s, name), name, every)
+    try:
+        key = ssh.get_remote_server_key()
+        return f"{key.get_name()} {key.get_base64()}"
+    finally:
+        ssh.close()
+
+
+def _connected(address: str, port: int, timeout_s: float, name: str) -> socket.socket:
+    try:
+        return _Prompt(socket.create_connection((address, port), timeout=timeout_s))
+    except OSError as error:
+        raise _unreachable(name, cause_of(error)) from error
+
+
 class _Prompt(socket.socket):
     """A connection whose answers wait for nobody, taken over from a connected socket.
 
@@ -125,7 +153,7 @@ class _Prompt(socket.socket):
         return received
 
 
-def _negotiated(connection: socket.socket, name: str) -> SshTransport:
+def _negotiated(connection: socket.socket, name: str, signatures: Sequence[str]) -> SshTransport:
     import paramiko
 
     try:
@@ -138,7 +166,7 @@ def _negotiated(connection: socket.socket, name: str) -> SshTransport:
     _quieten(ssh)
     options = ssh.get_security_options()
     options.kex = [k for k in _KEY_EXCHANGES if k in options.kex]
-    options.key_types = ["ssh-ed25519"]
+    options.key_types = [s for s in signatures if s in options.key_types]
     options.ciphers = [c for c in _CIPHERS if c in options.ciphers]
     ssh.banner_timeout = 10
     ssh.auth_timeout = 15
@@ -155,8 +183,8 @@ def _negotiation_cause(error: Exception) -> str:
 
     if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
         return (
-            "host key or algorithms do not fit: the machine has no ed25519 host key, or an sshd "
-            "too old"
+            "host key or algorithms do not fit: the machine has no host key of the kind the "
+            "director knows it by, or an sshd too old"
         )
     if isinstance(error, paramiko.SSHException) and "banner" in str(error):
         return BOOTING
@@ -195,14 +223,23 @@ def _unreachable(name: str, cause: str, fix: str | None = None) -> MachineUnreac
     return MachineUnreachable(f"cannot reach {name}: {cause}", fix=fix)
 
 
-def _key_blob(public_key: str, name: str) -> bytes:
+def _key_parts(public_key: str, name: str) -> tuple[str, bytes]:
+    """Return a recorded key's kind and the bytes the machine has to show."""
     words = public_key.split()
     try:
-        if len(words) < 2 or words[0] != "ssh-ed25519":
-            raise ValueError("no ed25519 key")
-        return base64.b64decode(words[1], validate=True)
+        if len(words) < 2 or words[0] not in _SIGNATURES:
+            raise ValueError("no kind of key the director knows")
+        blob = base64.b64decode(words[1], validate=True)
+        if not blob.startswith(len(words[0]).to_bytes(4, "big") + words[0].encode()):
+            raise ValueError("a key of another kind")
+        return words[0], blob
     except (ValueError, binascii.Error) as error:
-        raise _unreachable(name, "its recorded host key is not an ed25519 public key") from error
+        raise _unreachable(
+            name,
+            "its recorded host key is not an SSH public key"
+            if public_key
+            else "nobody has seen its host key yet",
+        ) from error
 
 
 def _quieten(ssh: SshTransport) -> None:

@@ -74,10 +74,26 @@ def _unknown_keys(fault: Fault, context: _Context) -> Iterator[Problem]:
 def _missing_key(fault: Fault, context: _Context) -> Iterator[Problem]:
     # jsonschema reports each missing key on its own and names it only in its message.
     key = next(k for k in fault.demand if fault.message.startswith(repr(k)))
-    help_text = fault.schema["properties"][key].get("description", "").rstrip(".")
     what = f"{context.name(fault.path)} has no '{key}'"
-    fix = f"add '{key}': {help_text[:1].lower()}{help_text[1:]}"
     where = context.located.where(fault.path)
+    yield Problem(fault.path, context.kind(what, where=where, fix=_add(fault, key)))
+
+
+def _add(fault: Fault, key: str) -> str:
+    help_text = fault.schema["properties"][key].get("description", "").rstrip(".")
+    return f"add '{key}': {help_text[:1].lower()}{help_text[1:]}"
+
+
+def _not_one(fault: Fault, context: _Context) -> Iterator[Problem]:
+    first, *others = fault.demand
+    given = [key for key in fault.demand if fault.value.get(key) is not None]
+    name = context.name(fault.path)
+    if given:
+        what = f"{name} has both '{given[0]}' and '{given[1]}'"
+        where, fix = context.located.keys.get((*fault.path, given[1])), "keep one of the two"
+    else:
+        what, where = f"{name} has no '{first}'", context.located.where(fault.path)
+        fix = f"{_add(fault, first)}; or " + " or ".join(f"'{key}'" for key in others)
     yield Problem(fault.path, context.kind(what, where=where, fix=fix))
 
 
@@ -112,6 +128,7 @@ def _wrong_value(fault: Fault, context: _Context) -> Iterator[Problem]:
 _MAKERS: Mapping[str, Callable[[Fault, _Context], Iterator[Problem]]] = {
     "additionalProperties": _unknown_keys,
     "required": _missing_key,
+    "exactlyOne": _not_one,
     "notSupported": _unsupported,
     "notSupportedValues": _unsupported_value,
 }

@@ -18,6 +18,7 @@ _NOUNS = {
     "networks": "network",
     "variables": "variable",
     "azs": "AZ",
+    "cpis": "CPI",
     "vm_types": "VM type",
     "vm_extensions": "VM extension",
     "disk_types": "disk type",

@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from director.manifest.check import FREE
-from director.manifest.located_yaml import Located, load_located, require_mapping
-from director.manifest.nodes import ListNode, MapNode, Node
+from director.manifest.located_yaml import Located
 from director.manifest.problems import raise_sorted
+from director.manifest.read_group import read_vm_resources
 from director.manifest.read_networks import read_network
 from director.manifest.reading import Reader, present
+from director.manifest.several_texts import (
+    Texts,
+    check_beside,
+    check_references,
+    load_texts,
+    together,
+)
 from director.manifest.suggest import did_you_mean, quoted
 from director.manifest.uses import first_uses
 from director.model.configs import (
@@ -23,8 +29,7 @@ from director.model.configs import (
     VmExtension,
     VmType,
 )
-from director.model.errors import CloudConfigError, DirectorError, ErrorList
-from director.model.placeholders import find_placeholders
+from director.model.errors import CloudConfigError, DirectorError
 from director.model.source import Path
 
 _LISTS = ("azs", "vm_types", "vm_extensions", "disk_types", "networks")
@@ -32,70 +37,22 @@ _LISTS = ("azs", "vm_types", "vm_extensions", "disk_types", "networks")
 Named = TypeVar("Named", Az, VmType, VmExtension, DiskType, Network)
 
 
-def read_cloud_config(texts: Sequence[tuple[str, str]]) -> CloudConfig:
+def read_cloud_config(texts: Texts) -> CloudConfig:
     """Return the cloud config that ``texts``, pairs of file name and text, describe together.
 
     Lists are put together; a name may come once, and so may ``compilation``. No text gives an empty
     config. Raises YamlError, CloudConfigError or NotSupported, or an ErrorList of all there are.
     """
-    errors: list[DirectorError] = []
-    parts: list[Located] = []
-    for file, text in texts:
-        try:
-            located = load_located(text, file)
-            require_mapping(located, "cloud config")
-            parts.append(located)
-        except DirectorError as error:
-            errors.extend(error.errors if isinstance(error, ErrorList) else [error])
+    parts, errors = load_texts(texts, "cloud config")
     errors.extend(_second_compilations(parts))
     raise_sorted(errors)
-    return _read(Reader(_together(parts), "cloud-config", CloudConfigError))
+    return _read(Reader(together(parts, "cloud-config"), "cloud-config", CloudConfigError))
 
 
-def label(name: str) -> str:
-    """Return what the cloud config called ``name`` is called in positions of errors."""
-    return "cloud-config" if name == "default" else f"cloud-config:{name}"
-
-
-def check_cloud_config(file: str, text: str, others: Sequence[tuple[str, str]]) -> None:
-    """Raise everything that is wrong with a cloud config that shall stand beside ``others``.
-
-    What it lacks may be in the others. What only they make wrong, such as a name that is in two of
-    them, is left to the deploy: moving an entry takes two updates, with a conflict in between.
-    """
-    alone = _faults([(file, text)])
-    if alone and others:
-        together = {(error.what, error.where) for error in _faults([*others, (file, text)])}
-        alone = [error for error in alone if (error.what, error.where) in together]
-    raise_sorted(alone)
-
-
-def _faults(texts: Sequence[tuple[str, str]]) -> Sequence[DirectorError]:
-    try:
-        read_cloud_config(texts)
-    except ErrorList as several:
-        return several.errors
-    except DirectorError as error:
-        return [error]
-    return []
-
-
-def _together(parts: Sequence[Located]) -> Located:
-    """Return one document whose lists hold the items of all parts."""
-    if len(parts) == 1:
-        return parts[0]
-    whole = MapNode(None)
-    for part in parts:
-        assert isinstance(part.root, MapNode)
-        for key, (at, node) in part.root.entries.items():
-            there = whole.entries.get(key)
-            if there is not None and isinstance(there[1], ListNode) and isinstance(node, ListNode):
-                both: Node = ListNode(there[1].source, [*there[1].items, *node.items])
-                whole.entries[key] = (there[0], both)
-            elif there is None or isinstance(there[1], ListNode):
-                # What is not a list where one is needed wins, so that its error is found.
-                whole.entries[key] = (at, node)
-    return Located.of(whole, parts[0].file if parts else "cloud-config")
+def check_cloud_config(file: str, text: str, others: Texts) -> None:
+    """Raise everything that is wrong with a cloud config that shall stand beside ``others``, see
+    :func:`check_beside`."""
+    check_beside(read_cloud_config, file, text, others)
 
 
 def _second_compilations(parts: Sequence[Located]) -> list[DirectorError]:
@@ -111,10 +68,9 @@ def _second_compilations(parts: Sequence[Located]) -> list[DirectorError]:
 
 
 def _read(reader: Reader) -> CloudConfig:
-    data = reader.located.data
     for kind in _LISTS:
         reader.unique((kind,))
-    _check_references(reader, data, (), free=False)
+    check_references(reader, "cloud config")
     azs = [_az(entry) for _, entry in _clean(reader, "azs")]
     known_azs = [raw.get("name") for raw in reader.items(("azs",)) if isinstance(raw, dict)]
     networks = [
@@ -168,10 +124,11 @@ def _compilation(reader: Reader, config: CloudConfig) -> Compilation | None:
     entry = present(raw)
     _check_names(reader, entry)
     _check_network(reader, entry, config)
-    if "vm_type" in entry and "cloud_properties" in entry:
-        what = "'compilation' has both 'vm_type' and 'cloud_properties'"
-        reader.add(what, ("compilation", "cloud_properties"), "keep one of the two")
-    if "vm_extensions" in entry and "vm_type" not in entry:
+    kinds = [key for key in ("vm_type", "vm_resources", "cloud_properties") if key in entry]
+    if len(kinds) > 1:
+        what = f"'compilation' has both '{kinds[0]}' and '{kinds[1]}'"
+        reader.add(what, ("compilation", kinds[1]), "keep one of the two")
+    if "vm_extensions" in entry and not {"vm_type", "vm_resources"} & entry.keys():
         what = "'compilation' has 'vm_extensions' and no 'vm_type'"
         reader.add(what, ("compilation", "vm_extensions"), "add 'vm_type'")
     return Compilation(
@@ -179,6 +136,7 @@ def _compilation(reader: Reader, config: CloudConfig) -> Compilation | None:
         network=entry["network"],
         az=entry.get("az"),
         vm_type=entry.get("vm_type"),
+        vm_resources=read_vm_resources(entry),
         cloud_properties=entry.get("cloud_properties", {}),
         vm_extensions=tuple(entry.get("vm_extensions", ())),
         reuse_compilation_vms=entry.get("reuse_compilation_vms", False),
@@ -207,6 +165,10 @@ def _check_network(reader: Reader, entry: Mapping[str, Any], config: CloudConfig
     network = config.networks.get(entry["network"])
     if network is None:
         return
+    if network.type == "vip":
+        what = f"'compilation' uses the vip network '{network.name}'"
+        reader.add(what, ("compilation", "network"), "name a manual or dynamic network")
+        return
     azs = list(network.azs)
     az = entry.get("az")
     if az is None and azs:
@@ -216,19 +178,3 @@ def _check_network(reader: Reader, entry: Mapping[str, Any], config: CloudConfig
         what = f"network '{network.name}' of 'compilation' has no subnet in the AZ '{az}'"
         fix = f"use one of {quoted(azs)}" if azs else f"add 'az: {az}' to a subnet"
         reader.add(what, ("compilation", "az"), fix)
-
-
-def _check_references(reader: Reader, data: Any, path: Path, *, free: bool) -> None:
-    """Variables of a cloud config serve many deployments, so their names are absolute."""
-    if isinstance(data, Mapping):
-        for key, value in data.items():
-            _check_references(reader, value, (*path, key), free=free or key in FREE)
-    elif isinstance(data, list):
-        for n, item in enumerate(data):
-            _check_references(reader, item, (*path, n), free=free)
-    elif free and isinstance(data, str) and "((" in data:
-        for reference in sorted(find_placeholders(data)):
-            if not reference.startswith("/"):
-                what = f"'(({reference}))' in a cloud config has a relative name"
-                fix = f"write '((/{reference}))', or give its value with -v {reference}=VALUE"
-                reader.add(what, path, fix)

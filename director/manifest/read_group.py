@@ -19,6 +19,7 @@ from director.model.manifest import (
     MigratedFrom,
     NetworkUse,
     UpdatePolicy,
+    VmResources,
 )
 from director.model.source import Path
 
@@ -51,7 +52,8 @@ def read_group(reader: Reader, n: int, update: UpdatePolicy | None) -> InstanceG
         path=path,
         instances=int(entry["instances"]),
         jobs=jobs,
-        vm_type=entry["vm_type"],
+        vm_type=entry.get("vm_type", ""),
+        vm_resources=read_vm_resources(entry),
         stemcell=entry["stemcell"],
         networks=networks,
         update=policy,
@@ -65,6 +67,13 @@ def read_group(reader: Reader, n: int, update: UpdatePolicy | None) -> InstanceG
         tags={key: as_text(value) for key, value in present(entry.get("tags")).items()},
         properties=entry.get("properties", {}),
     )
+
+
+def read_vm_resources(entry: Mapping[str, Any]) -> VmResources | None:
+    """Return the ``vm_resources`` of an entry the schema found right, if it has them."""
+    if "vm_resources" not in entry:
+        return None
+    return VmResources(**{key: int(value) for key, value in entry["vm_resources"].items()})
 
 
 def _migrated_from(

@@ -10,7 +10,7 @@ from director.manifest import addresses
 from director.manifest.addresses import Interval
 from director.manifest.reading import Reader, present
 from director.manifest.suggest import did_you_mean
-from director.model.configs import DynamicSubnet, Network, Subnet
+from director.model.configs import DynamicSubnet, Network, Subnet, VipSubnet
 from director.model.source import Path
 
 _MANUAL_ONLY = ("range", "gateway", "reserved", "static")
@@ -27,6 +27,8 @@ def read_network(reader: Reader, n: int, known_azs: Sequence[str]) -> Network:
     ]
     if entry.get("type", "manual") == "dynamic":
         return _dynamic(reader, entry, subnets, azs, path)
+    if entry.get("type") == "vip":
+        return _vip(reader, entry, subnets, azs, path)
     return _manual(reader, entry, subnets, azs, path)
 
 
@@ -81,6 +83,43 @@ def _dynamic(
             )
         )
     return Network(name=name, type="dynamic", dynamic_subnets=tuple(found))
+
+
+def _vip(
+    reader: Reader,
+    entry: Mapping[str, Any],
+    subnets: Sequence[Mapping[str, Any]],
+    azs: Sequence[tuple[str, ...]],
+    path: Path,
+) -> Network:
+    name = entry["name"]
+    if "dns" in entry:
+        reader.add(f"vip network '{name}' has 'dns'", (*path, "dns"), "take 'dns' out")
+    if "subnets" not in entry:
+        whole = VipSubnet(cloud_properties=entry.get("cloud_properties", {}))
+        return Network(name=name, type="vip", vip_subnets=(whole,))
+    _belongs_in_subnets(reader, entry, path)
+    found, seen = [], list[Interval]()
+    for n, subnet in enumerate(subnets):
+        at = (*path, "subnets", n)
+        for key in (k for k in ("range", "gateway", "reserved", "dns") if k in subnet):
+            what = f"{reader.name(at)} of the vip network '{name}' has '{key}'"
+            reader.add(what, (*at, key), f"take '{key}' out: 'static' names its addresses")
+        if "static" not in subnet:
+            what = f"{reader.name(at)} of the vip network '{name}' has no 'static'"
+            fix = "add the addresses that are yours in the cloud, or leave 'subnets' out and name "
+            reader.add(what, at, f"{fix}them in manifests as 'static_ips'")
+        static = _all_intervals(reader, subnet, "static", at)
+        for place, interval in static:
+            both = addresses.overlap(addresses.merge(seen), interval)
+            if both is not None:
+                what = f"vip network '{name}' has '{addresses.show(both)}' twice"
+                reader.add(what, place, "name each address once")
+            seen.append(interval)
+        pairs = _pairs(addresses.merge(interval for _, interval in static))
+        properties = subnet.get("cloud_properties", {})
+        found.append(VipSubnet(azs=azs[n], static=pairs, cloud_properties=properties))
+    return Network(name=name, type="vip", vip_subnets=tuple(found))
 
 
 def _belongs_in_subnets(reader: Reader, entry: Mapping[str, Any], path: Path) -> None:
@@ -169,23 +208,31 @@ def _gateway(reader: Reader, raw: Mapping[str, Any], whole: Interval, path: Path
 def _intervals(
     reader: Reader, raw: Mapping[str, Any], key: str, whole: Interval, path: Path
 ) -> list[tuple[Path, Interval]]:
+    """Return the intervals under ``key`` with their places, those within ``whole``."""
+    found = []
+    for place, interval in _all_intervals(reader, raw, key, path):
+        if interval[0] < whole[0] or interval[1] > whole[1]:
+            what = f"{key} address '{addresses.show(interval)}' is outside the range "
+            fix = f"name addresses within {addresses.show(whole)}"
+            reader.add(f"{what}'{raw['range']}'", place, fix)
+        else:
+            found.append((place, interval))
+    return found
+
+
+def _all_intervals(
+    reader: Reader, raw: Mapping[str, Any], key: str, path: Path
+) -> list[tuple[Path, Interval]]:
     """Return the intervals under ``key`` with their places; one text counts as a list of one."""
     value = raw.get(key, [])
     at: Path = (*path, key)
     texts = (
         [(at, value)] if isinstance(value, str) else [((*at, n), t) for n, t in enumerate(value)]
     )
-    found = []
-    for place, text in texts:
-        interval = reader.parse(addresses.parse_range, text, place, None)
-        if interval is None:
-            continue
-        if interval[0] < whole[0] or interval[1] > whole[1]:
-            what = f"{key} address '{text.strip()}' is outside the range '{raw['range']}'"
-            reader.add(what, place, f"name addresses within {addresses.show(whole)}")
-        else:
-            found.append((place, interval))
-    return found
+    read = [
+        (place, reader.parse(addresses.parse_range, text, place, None)) for place, text in texts
+    ]
+    return [(place, interval) for place, interval in read if interval is not None]
 
 
 def _check_static(

@@ -12,7 +12,7 @@ from director.manifest.resolve_content import resolve_releases, resolve_stemcell
 from director.manifest.resolve_group import resolve_group
 from director.manifest.resolve_jobs import FoundJob, resolve_jobs
 from director.manifest.resolve_networks import check_static_ips_once
-from director.model.configs import CloudConfig
+from director.model.configs import CloudConfig, CpiConfig
 from director.model.manifest import Deployment
 from director.model.release import Release
 from director.model.resolved import ResolvedDeployment, ResolvedGroup, ResolvedJob
@@ -24,15 +24,19 @@ def resolve(
     cloud: CloudConfig,
     releases: Sequence[Release],
     stemcells: Sequence[Stemcell],
+    cpis: CpiConfig | None = None,
 ) -> ResolvedDeployment:
     """Return the deployment with its releases, stemcells, cloud config and links found.
 
     ``releases`` and ``stemcells`` are all that are uploaded; ``latest`` and ``N.latest`` mean the
-    newest of them. Raises every error found, as an ErrorList if there are several.
+    newest of them. ``cpis`` are the named CPIs, if there are any. Raises every error found, as an
+    ErrorList if there are several.
     """
     lookup = Lookup(deployment.sources)
+    cpis = cpis or CpiConfig()
     found_releases = resolve_releases(lookup, deployment.releases, releases)
-    found_stemcells = resolve_stemcells(lookup, deployment.stemcells, stemcells)
+    copies = cpis.current_copies(stemcells)
+    found_stemcells = resolve_stemcells(lookup, deployment.stemcells, copies)
     jobs = [
         resolve_jobs(lookup, deployment, group, found_releases)
         for group in deployment.instance_groups
@@ -45,7 +49,7 @@ def resolve(
         # A job that is missing takes its links along: then these errors would mislead.
         lookup.errors.extend(link_errors)
     groups = [
-        resolve_group(lookup, deployment, group, cloud, found_stemcells)
+        resolve_group(lookup, deployment, group, cloud, found_stemcells, cpis)
         for group in deployment.instance_groups
     ]
     check_static_ips_once(lookup, deployment.instance_groups)
@@ -60,6 +64,7 @@ def resolve(
         releases=found_releases,
         stemcells=found_stemcells,
         cloud=cloud,
+        cpis=cpis,
         variables=deployment.variables,
         features=deployment.features,
         sources=deployment.sources,

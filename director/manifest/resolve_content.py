@@ -39,8 +39,11 @@ def resolve_releases(
 
 def resolve_stemcells(
     lookup: Lookup, uses: Sequence[StemcellUse], stemcells: Sequence[Stemcell]
-) -> dict[str, Stemcell]:
-    """Return the stemcells by alias; one that is not uploaded is noted and left out."""
+) -> dict[str, tuple[Stemcell, ...]]:
+    """Return all copies of each stemcell, by alias; one that is not uploaded is noted and left out.
+
+    With ``os`` the copies may have several names: each cloud has images of its own.
+    """
     found = {}
     for n, use in enumerate(uses):
         key, wanted = ("os", use.os) if use.os is not None else ("name", use.name)
@@ -54,7 +57,7 @@ def resolve_stemcells(
         upload = "director upload-stemcell"
         if version is not None:
             same = [stemcell for stemcell in candidates if stemcell.version == version]
-            found[use.alias] = min(same, key=lambda stemcell: (stemcell.cpi, stemcell.name))
+            found[use.alias] = tuple(sorted(same, key=lambda copy: (copy.cpi, copy.name)))
         elif candidates:
             what = f"no stemcell with the {key} '{wanted}' has the version '{use.version}'"
             fix = f"use {_versions([s.version for s in candidates])}, or upload that one: {upload}"

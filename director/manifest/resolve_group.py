@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from director.manifest.lookup import Lookup
+from director.manifest.resolve_cpis import resolve_copies
 from director.manifest.resolve_networks import resolve_networks
-from director.model.configs import CloudConfig
+from director.model.configs import CloudConfig, CpiConfig
 from director.model.instances import DiskSpec
 from director.model.manifest import Deployment, InstanceGroup
 from director.model.resolved import ResolvedGroup
+from director.model.source import Path
 from director.model.stemcell import Stemcell
 
 _CLOUD_CONFIG = "the cloud config"
@@ -20,23 +22,28 @@ def resolve_group(
     deployment: Deployment,
     group: InstanceGroup,
     cloud: CloudConfig,
-    stemcells: Mapping[str, Stemcell],
+    stemcells: Mapping[str, tuple[Stemcell, ...]],
+    cpis: CpiConfig,
 ) -> ResolvedGroup | None:
     """Return the group without its jobs, or None where a name is unknown, which is noted."""
     fits = _check_names(lookup, deployment, group, cloud)
     networks = resolve_networks(lookup, group, cloud)
-    stemcell = stemcells.get(group.stemcell)
-    if not fits or stemcell is None:
+    copies = stemcells.get(group.stemcell)
+    if not fits or copies is None:
         return None
     azs: tuple[str | None, ...] = group.azs or (None,)
+    placed = resolve_copies(lookup, group, cloud, copies, cpis)
+    if len(placed) < len(azs):
+        return None
     return ResolvedGroup(
         name=group.name,
         path=group.path,
         instances=group.instances,
         lifecycle=group.lifecycle,
         jobs=(),
-        stemcell=stemcell,
+        stemcells=placed,
         vm_type=group.vm_type,
+        vm_resources=group.vm_resources,
         cloud_properties={
             az: cloud.vm_cloud_properties(
                 az=az, vm_type=group.vm_type, vm_extensions=group.vm_extensions
@@ -72,10 +79,12 @@ def _check_names(
     user = f"instance group '{group.name}'"
     path = group.path
     aliases = [use.alias for use in deployment.stemcells]
-    checks = [
+    checks: list[tuple[str, str, Collection[str], Path, str]] = [
         ("stemcell", group.stemcell, aliases, (*path, "stemcell"), "'stemcells' of the manifest"),
-        ("vm_type", group.vm_type, cloud.vm_types, (*path, "vm_type"), _CLOUD_CONFIG),
     ]
+    if group.vm_type:
+        at = (*path, "vm_type")
+        checks.append(("vm_type", group.vm_type, cloud.vm_types, at, _CLOUD_CONFIG))
     checks += [
         ("vm_extension", name, cloud.vm_extensions, (*path, "vm_extensions", n), _CLOUD_CONFIG)
         for n, name in enumerate(group.vm_extensions)

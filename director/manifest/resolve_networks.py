@@ -21,7 +21,8 @@ def resolve_networks(
 ) -> tuple[tuple[NetworkUse, Network], ...]:
     """Return the group's networks; the only one of a group is its default for everything.
 
-    Notes unknown networks, AZs without a subnet, and static IPs that cannot be had.
+    Notes unknown networks, AZs without a subnet, static IPs that cannot be had, and a group that
+    only has vip networks.
     """
     found = []
     for n, use in enumerate(group.networks):
@@ -34,10 +35,17 @@ def resolve_networks(
             continue
         network = cloud.networks[use.name]
         _check_azs(lookup, group, network, cloud, at)
-        _check_static_ips(lookup, group, use, network, (*path, "static_ips"))
+        if network.type == "vip":
+            _check_vip(lookup, group, use, network, path)
+        else:
+            _check_static_ips(lookup, group, use, network, (*path, "static_ips"))
         if len(group.networks) == 1:
             use = replace(use, default=("dns", "gateway"))
         found.append((use, network))
+    if found and all(network.type == "vip" for _, network in found):
+        what = f"instance group '{group.name}' has no network but vip networks"
+        fix = "add a manual or dynamic network: a vip address is led to an address of another one"
+        lookup.add(what, (*group.path, "networks"), fix, kind=NetworkError)
     return tuple(found)
 
 
@@ -59,6 +67,8 @@ def _check_azs(
     lookup: Lookup, group: InstanceGroup, network: Network, cloud: CloudConfig, path: Path
 ) -> None:
     has = network.azs
+    if network.type == "vip" and not has:
+        return
     if not group.azs and has:
         what = f"instance group '{group.name}' names no azs, and network '{network.name}' has some"
         lookup.add(what, path, f"add 'azs' to the instance group, from {quoted(has)}")
@@ -92,6 +102,25 @@ def _check_static_ips(
                 fix,
                 kind=NetworkError,
             )
+
+
+def _check_vip(
+    lookup: Lookup, group: InstanceGroup, use: NetworkUse, network: Network, path: Path
+) -> None:
+    user, called = f"instance group '{group.name}'", f"the vip network '{network.name}'"
+    if use.static_ips and network.has_pool:
+        what = f"{user} asks for static IPs on {called}, which has addresses of its own ('static')"
+        fix = "take 'static_ips' out, or the network's 'subnets'"
+        lookup.add(what, (*path, "static_ips"), fix, kind=NetworkError)
+    elif not use.static_ips and not network.has_pool and group.instances:
+        what = f"{user} names no static IPs on {called}, which has no addresses of its own"
+        fix = "add 'static_ips', one for each instance, or give the network 'subnets' with 'static'"
+        lookup.add(what, path, fix, kind=NetworkError)
+    for purpose in ("dns", "gateway"):
+        if purpose in use.default:
+            what = f"{user} has 'default: [{purpose}]' at {called}"
+            fix = f"move '{purpose}' to a manual or dynamic network of the group"
+            lookup.add(what, (*path, "default"), fix, kind=NetworkError)
 
 
 def _place(lookup: Lookup, use: NetworkUse, path: Path, n: int) -> Path:

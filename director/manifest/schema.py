@@ -1,8 +1,9 @@
 """The JSON Schemas of the documents, and what they find wrong with one.
 
 Beside the standard keywords a schema here may say ``must`` (what a value has to be, in words),
-``notSupported`` (BOSH has the key and this director has not: what to do instead) and
-``notSupportedValues`` (the same for single values of an ``enum``). Patterns match whole texts.
+``notSupported`` (BOSH has the key and this director has not: what to do instead),
+``notSupportedValues`` (the same for single values of an ``enum``) and ``exactlyOne`` (keys, one of
+which has a value). Patterns match whole texts.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ def _validator(name: str) -> Any:
             "enum": _enum,
             "notSupported": _not_supported,
             "notSupportedValues": _not_supported_values,
+            "exactlyOne": _exactly_one,
         },
     )
     shared = DRAFT202012.create_resource(load_schema("env"))
@@ -125,6 +127,11 @@ def _not_supported_values(
 ) -> Iterator[ValidationError]:
     if isinstance(value, str) and value in texts:
         yield _error("is not supported")
+
+
+def _exactly_one(_v: Any, keys: list[str], value: Any, _s: Any) -> Iterator[ValidationError]:
+    if isinstance(value, dict) and sum(value.get(key) is not None for key in keys) != 1:
+        yield _error("has not exactly one of them")
 
 
 def _error(text: str) -> ValidationError:

@@ -83,6 +83,13 @@ class CloudConfigError(DirectorError):
     status = 400
 
 
+class CpiConfigError(DirectorError):
+    """A CPI config is wrong, or names a CPI that is not there."""
+
+    code = 550000
+    status = 400
+
+
 class ConfigNotFound(DirectorError):
     """No config has this type, name or id."""
 

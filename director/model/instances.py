@@ -22,6 +22,13 @@ class DesiredState(StrEnum):
     DETACHED = "detached"
 
 
+class Reach(StrEnum):
+    """From where the director reaches its VMs: from their own networks, or from outside."""
+
+    PRIVATE = "private"
+    VIP = "vip"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSpec:
     """An instance's place on one network; ``ip`` is None where the cloud picks it."""
@@ -35,9 +42,16 @@ class NetworkSpec:
     default: tuple[str, ...] = ()
     cloud_properties: Json = field(default_factory=dict)
 
+    @property
+    def held(self) -> bool:
+        """Whether the address is the instance's until it is deleted; else it is the cloud's."""
+        return self.type != "dynamic" and self.ip is not None
+
     def to_cpi(self) -> dict[str, Any]:
         """Return the network in the shape the CPI protocol gives it."""
         shape: dict[str, Any] = {"type": self.type, "cloud_properties": dict(self.cloud_properties)}
+        if self.type == "vip":
+            return {**shape, "ip": self.ip}
         for key in ("ip", "netmask", "gateway"):
             value = getattr(self, key)
             if value is not None:
@@ -94,7 +108,10 @@ class PackageRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceSpec:
-    """Everything that decides what a VM is and what runs on it. Holds no secret."""
+    """Everything that decides what a VM is and what runs on it. Holds no secret.
+
+    ``cpi`` is the name of its AZ's CPI; empty is the default one.
+    """
 
     id: InstanceId
     deployment: str
@@ -112,6 +129,7 @@ class InstanceSpec:
     packages: tuple[PackageRef, ...]
     disk: DiskSpec | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    cpi: str = ""
 
     @property
     def name(self) -> str:
@@ -169,7 +187,8 @@ def spec_from_json(data: Mapping[str, Any]) -> InstanceSpec:
 class RecordedVm:
     """A VM row. ``cid`` is None from the moment the intent is recorded until the cloud answered.
 
-    ``host_public_key`` is the SSH host key the director made for it (OpenSSH public key text).
+    ``host_public_key`` is the SSH host key the director made for it (OpenSSH public key text), or
+    the first one it showed; empty while that one was not seen. ``login_user`` is who logs in.
     ``networks`` are what the cloud gave, by network name: ``{"default": {"ip": ...}}``.
     ``instance_id`` is None for a compilation VM.
     """
@@ -181,6 +200,7 @@ class RecordedVm:
     cpi: str = ""
     stemcell: str = ""
     host_public_key: str = ""
+    login_user: str = "root"
     networks: Json = field(default_factory=dict)
     created_at: float | None = None
 
@@ -192,6 +212,21 @@ class RecordedVm:
     @property
     def ips(self) -> tuple[str, ...]:
         return tuple(self.addresses.values())
+
+    def address(self, reach: Reach = Reach.PRIVATE) -> str | None:
+        """Return the address at which the VM is reached, or None where it has none.
+
+        It is that of the network with the default gateway, else that of the first one. From outside
+        (``Reach.VIP``) it is the vip address if there is one, else one a network calls its
+        ``public_ip``, else the same.
+        """
+        networks = [n for n in self.networks.values() if isinstance(n, Mapping)]
+        networks.sort(key=lambda n: "gateway" not in (n.get("default") or ()))
+        inside = [n["ip"] for n in networks if n.get("ip") and n.get("type") != "vip"]
+        vips = [n["ip"] for n in networks if n.get("ip") and n.get("type") == "vip"]
+        public = [n["public_ip"] for n in networks if n.get("public_ip")]
+        ranked = [*vips, *public, *inside] if reach is Reach.VIP else [*inside, *vips]
+        return str(ranked[0]) if ranked else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -99,8 +99,28 @@ class MigratedFrom:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VmResources:
+    """What a VM must have at least; sizes in MiB."""
+
+    cpu: int
+    ram: int
+    ephemeral_disk_size: int
+
+    def to_cpi(self) -> dict[str, int]:
+        """Return the argument of the CPI protocol's ``calculate_vm_cloud_properties``."""
+        return {
+            "cpu": self.cpu,
+            "ram": self.ram,
+            "ephemeral_disk_size": self.ephemeral_disk_size,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InstanceGroup:
-    """One entry of ``instance_groups``; ``path`` is where it stands in the manifest."""
+    """One entry of ``instance_groups``; ``path`` is where it stands in the manifest.
+
+    ``vm_type`` is empty where ``vm_resources`` are given.
+    """
 
     name: str
     path: Path
@@ -110,6 +130,7 @@ class InstanceGroup:
     stemcell: str
     networks: tuple[NetworkUse, ...]
     update: UpdatePolicy
+    vm_resources: VmResources | None = None
     azs: tuple[str, ...] = ()
     vm_extensions: tuple[str, ...] = ()
     persistent_disk_mb: int = 0

@@ -10,9 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from director.model.configs import Az, CloudConfig, Compilation, Network
+from director.model.configs import Az, CloudConfig, Compilation, CpiConfig, Network
 from director.model.instances import DiskSpec
-from director.model.manifest import Json, MigratedFrom, NetworkUse, UpdatePolicy, Variable
+from director.model.manifest import (
+    Json,
+    MigratedFrom,
+    NetworkUse,
+    UpdatePolicy,
+    Variable,
+    VmResources,
+)
 from director.model.release import Job, Release
 from director.model.source import Path, Source
 from director.model.stemcell import Stemcell
@@ -57,8 +64,10 @@ class ResolvedJob:
 class ResolvedGroup:
     """An instance group with its stemcell, networks and jobs found.
 
-    ``cloud_properties`` are per AZ name (None is the key where the group names no AZ).
-    ``order`` is the group's place in the manifest; ``path`` its path there.
+    ``cloud_properties`` and ``stemcells`` are per AZ name (None is the key where the group names no
+    AZ); with ``vm_resources`` they lack what the CPI calculates from these until it was asked.
+    All stemcells have one operating system and version; each is the copy on its AZ's CPI.
+    ``path`` is the group's place in the manifest.
     """
 
     name: str
@@ -66,11 +75,12 @@ class ResolvedGroup:
     instances: int
     lifecycle: str
     jobs: tuple[ResolvedJob, ...]
-    stemcell: Stemcell
+    stemcells: Mapping[str | None, Stemcell]
     vm_type: str
     cloud_properties: Mapping[str | None, Json]
     networks: tuple[tuple[NetworkUse, Network], ...]
     update: UpdatePolicy
+    vm_resources: VmResources | None = None
     azs: tuple[str, ...] = ()
     vm_extensions: tuple[str, ...] = ()
     disk: DiskSpec | None = None
@@ -78,20 +88,28 @@ class ResolvedGroup:
     migrated_from: tuple[MigratedFrom, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def stemcell(self) -> Stemcell:
+        """The first AZ's stemcell: packages are compiled for the system it has."""
+        return next(iter(self.stemcells.values()))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedDeployment:
     """A deployment as it shall be, before instances are placed.
 
-    ``uses`` says where each variable is first used. ``warnings`` are what an operator should know
-    about the manifest, though it can be deployed.
+    ``stemcells`` are all copies, on all CPIs, of the version an alias means; ``cpis`` says what the
+    CPIs are called that VMs and disks were made with. ``uses`` says where each variable is first
+    used. ``warnings`` are what an operator should know about the manifest, though it can be
+    deployed.
     """
 
     name: str
     groups: tuple[ResolvedGroup, ...]
     releases: Mapping[str, Release]
-    stemcells: Mapping[str, Stemcell]
+    stemcells: Mapping[str, tuple[Stemcell, ...]]
     cloud: CloudConfig
+    cpis: CpiConfig = field(default_factory=CpiConfig)
     variables: tuple[Variable, ...] = ()
     features: Mapping[str, bool] = field(default_factory=dict)
     sources: Mapping[Path, Source] = field(default_factory=dict, compare=False, repr=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from director.execute.lock import content_lock
 from director.execute.run import TaskRun
 from director.execute.world import World
+from director.model.configs import called
 from director.model.errors import CpiError, StemcellInUse, StemcellNotFound
 from director.model.events import AuditEvent
 from director.model.stemcell import Stemcell
@@ -19,8 +20,8 @@ def delete_stemcell(world: World, run: TaskRun) -> str:
     """
     name, version = str(run.task.args["name"]), str(run.task.args["version"])
     with content_lock(world, run):
-        stemcell = world.store.stemcells.find(name, version)
-        if stemcell is None:
+        copies = world.store.stemcells.copies(name, version)
+        if not copies:
             raise StemcellNotFound(
                 f"Stemcell '{name}/{version}' doesn't exist", fix="look at: director stemcells"
             )
@@ -32,23 +33,28 @@ def delete_stemcell(world: World, run: TaskRun) -> str:
                 f"Stemcell '{name}/{version}' is still in use by: {', '.join(users)}",
                 fix="delete these deployments first, or deploy them with another stemcell",
             )
-        with run.stage("Deleting stemcells", total=1).track(str(stemcell)):
-            remove_stemcell(world, run, stemcell, force=bool(run.task.args.get("force")))
+        with run.stage("Deleting stemcells", total=1).track(str(copies[0])):
+            remove_stemcell(world, run, copies[0], force=bool(run.task.args.get("force")))
     return f"/stemcells/{name}/{version}"
 
 
 def remove_stemcell(world: World, run: TaskRun, stemcell: Stemcell, *, force: bool = False) -> None:
-    """Delete a stemcell nothing uses. The caller holds the lock of uploaded content."""
+    """Delete a stemcell nothing uses, on all CPIs. The caller holds the lock of uploaded content.
+
+    One copy after the other goes, and is forgotten: what fails can be done again.
+    """
     every = world.store.stemcells.list()
-    for copy in every:
-        if (copy.name, copy.version) == (stemcell.name, stemcell.version):
-            try:
-                world.cpi(copy.cpi).delete_stemcell(copy.cid)
-            except CpiError as error:
-                if not force:
-                    raise
-                run.warn(f"the cloud did not delete stemcell '{stemcell}': {error.what}")
-    world.store.stemcells.delete(stemcell.name, stemcell.version)
+    for copy in world.store.stemcells.copies(stemcell.name, stemcell.version):
+        try:
+            world.cpi(copy.cpi).delete_stemcell(copy.cid)
+        except CpiError as error:
+            if not force:
+                raise
+            run.warn(
+                f"{called(copy.cpi)} did not delete stemcell '{stemcell}' ({copy.cid}): "
+                f"{error.what}"
+            )
+        world.store.stemcells.delete(copy.name, copy.version, copy.cpi)
     system = (stemcell.operating_system, stemcell.version)
     if all(
         (other.operating_system, other.version) != system

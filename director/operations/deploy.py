@@ -189,13 +189,13 @@ def claim_anew(world: World, desired: Desired, choose: Callable[[], Desired]) ->
 
 
 def addresses_of(spec: InstanceSpec) -> list[AddressRecord]:
-    """Return the addresses an instance holds on manual networks."""
+    """Return the addresses an instance holds: the director chose them, not the cloud."""
     return [
         AddressRecord(
             network=network.name, ip=network.ip, deployment=spec.deployment, instance_id=spec.id
         )
         for network in spec.networks
-        if network.ip is not None and network.type == "manual"
+        if network.ip is not None and network.held
     ]
 
 
@@ -207,7 +207,7 @@ def _execute(
     request: DeployRequest,
     held: Callable[[], bool],
 ) -> None:
-    with claimed_site(world, desired, workers=len(made.compile)) as site:
+    with claimed_site(world, desired, made.compile) as site:
         execute(new_rollout(world, run, desired, site, request.skip_drain, held), made)
 
 
@@ -281,7 +281,8 @@ def _releases_of(resolved: ResolvedDeployment) -> tuple[tuple[str, str], ...]:
 
 
 def _stemcells_of(resolved: ResolvedDeployment) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted({(s.name, s.version) for s in resolved.stemcells.values()}))
+    copies = [copy for same in resolved.stemcells.values() for copy in same]
+    return tuple(sorted({(copy.name, copy.version) for copy in copies}))
 
 
 def _contents(record: DeploymentRecord) -> dict[str, list[str]]:

@@ -6,18 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from director.execute.hidden import fill_in, hide
 from director.execute.rollout import Rendering
 from director.execute.world import World
-from director.manifest.read_cloud_config import label, read_cloud_config
+from director.manifest.read_cloud_config import read_cloud_config
 from director.manifest.read_deployment import read_deployment
 from director.manifest.resolve import resolve
+from director.manifest.several_texts import label
+from director.model.configs import Network
 from director.model.errors import CloudConfigError, DeploymentNotFound
 from director.model.ids import InstanceId
 from director.model.instances import InstanceSpec, RecordedInstance
-from director.model.placeholders import fill, find_placeholders, look_up
+from director.model.placeholders import find_placeholders, look_up
 from director.model.records import ConfigRecord, DeploymentRecord
 from director.model.rendered import RenderedJob
 from director.model.resolved import ResolvedDeployment, Values
+from director.operations.vm_resources import with_vm_resources
 from director.plan.placement import Placement, place
 
 if TYPE_CHECKING:
@@ -70,7 +74,8 @@ def configs_of(world: World, ids: Sequence[int]) -> list[ConfigRecord]:
 
 
 def read_and_resolve(world: World, source: Source) -> ResolvedDeployment:
-    """Return a deployment with everything its manifest names found; raises all errors at once."""
+    """Return a deployment with everything its manifest names found, and its ``vm_resources`` as
+    the CPIs calculate them; raises all errors at once."""
     deployment = read_deployment(source.manifest, "manifest")
     configs = source.configs
     if not configs:
@@ -78,7 +83,7 @@ def read_and_resolve(world: World, source: Source) -> ResolvedDeployment:
             "there is no cloud config",
             fix="set one: director update-cloud-config cloud-config.yml, or --local in its place",
         )
-    cloud = read_cloud_config([(label(config.name), config.content) for config in configs])
+    cloud = read_cloud_config([(label("cloud", config.name), config.content) for config in configs])
     releases = [
         release
         for name in dict.fromkeys(use.name for use in deployment.releases)
@@ -88,7 +93,8 @@ def read_and_resolve(world: World, source: Source) -> ResolvedDeployment:
     if source.deployed is not None:
         releases = [r for r in releases if (r.name, r.version) in source.deployed.releases]
         stemcells = [s for s in stemcells if (s.name, s.version) in source.deployed.stemcells]
-    return resolve(deployment, cloud, releases, stemcells)
+    resolved = resolve(deployment, cloud, releases, stemcells, world.cpi_config())
+    return with_vm_resources(world, resolved)
 
 
 def place_instances(
@@ -108,6 +114,10 @@ def place_instances(
 def needed_variables(resolved: ResolvedDeployment) -> set[str]:
     """Return every reference to a variable that rendering or a CPI call will fill in."""
     places: list[Any] = [az.cloud_properties for az in resolved.azs.values()]
+    for network in _networks(resolved):
+        places.extend(subnet.cloud_properties for subnet in network.subnets)
+        places.extend(subnet.cloud_properties for subnet in network.dynamic_subnets)
+        places.extend(subnet.cloud_properties for subnet in network.vip_subnets)
     for group in resolved.groups:
         places.append(group.env)
         places.extend(group.cloud_properties.values())
@@ -120,6 +130,14 @@ def needed_variables(resolved: ResolvedDeployment) -> set[str]:
     if resolved.compilation is not None:
         places.extend((resolved.compilation.cloud_properties, resolved.compilation.env))
     return set().union(*(find_placeholders(place) for place in places))
+
+
+def _networks(resolved: ResolvedDeployment) -> list[Network]:
+    """Return the networks of the cloud config that the deployment uses."""
+    names = {use.name for group in resolved.groups for use, _ in group.networks}
+    if resolved.compilation is not None:
+        names.add(resolved.compilation.network)
+    return [network for name, network in resolved.cloud.networks.items() if name in names]
 
 
 def template_names(resolved: ResolvedDeployment) -> set[str]:
@@ -199,6 +217,10 @@ def render_specs(
 
 
 def fill_values(data: Mapping[str, Any], values: Values) -> dict[str, Any]:
-    """Return ``data`` with every variable's value in the place of its name."""
+    """Return ``data`` with every variable's value in the place of its name.
 
-    return dict(fill(dict(data), look_up(values)))
+    The values are hidden in the task's logs.
+    """
+    filled, secrets = fill_in(dict(data), look_up(values))
+    hide(secrets)
+    return dict(filled)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from cpis.contract import NotImplementedByCpi
+from director.execute.disks import on_cpi, release_disk, settle_disk
 from director.execute.disks import orphan_disk as record_orphan
-from director.execute.disks import release_disk, settle_disk
 from director.execute.lock import deployment_lock
 from director.execute.run import TaskRun
 from director.execute.world import World
+from director.model.configs import called
 from director.model.errors import DiskNotFound, InstanceNotFound
 from director.model.events import AuditEvent
 from director.model.ids import DiskCid, InstanceId
@@ -37,6 +39,12 @@ def _attach(world: World, run: TaskRun, instance: RecordedInstance, cid: DiskCid
     if current is not None and current.cid == cid:
         return
     disk = _find(world, instance, cid)
+    if vm is not None and not on_cpi(world, disk, vm.cpi):
+        raise DiskNotFound(
+            f"disk '{cid}' is on {called(disk.cpi)}, and the VM of '{instance.name}' on "
+            f"{called(vm.cpi)}",
+            fix="attach a disk of the VM's own cloud",
+        )
     machine = world.connect(vm, run.cancelled) if vm is not None and vm.cid is not None else None
     try:
         if current is not None:
@@ -81,8 +89,7 @@ def _find(world: World, instance: RecordedInstance, cid: DiskCid) -> RecordedDis
                 fix="orphan it first: director orphan-disk " + cid,
             )
         return known
-    if not world.cpi("").has_disk(cid):
-        raise DiskNotFound(f"the cloud has no disk '{cid}'", fix="look at: director disks -o")
+    cpi = _cpi_with(world, instance, cid)
     size = instance.spec.disk.size_mb if instance.spec and instance.spec.disk else 0
     token = world.new_id()
     world.store.disks.intend(
@@ -93,6 +100,7 @@ def _find(world: World, instance: RecordedInstance, cid: DiskCid) -> RecordedDis
             instance_id=instance.id,
             size_mb=size,
             az=instance.az,
+            cpi=cpi,
             cloud_properties=instance.spec.disk.cloud_properties
             if instance.spec and instance.spec.disk
             else {},
@@ -103,6 +111,25 @@ def _find(world: World, instance: RecordedInstance, cid: DiskCid) -> RecordedDis
     if found is None:
         raise AssertionError(f"disk '{cid}' was just recorded")
     return found
+
+
+def _cpi_with(world: World, instance: RecordedInstance, cid: DiskCid) -> str:
+    """Return the CPI whose cloud has the disk: that of the instance's VM, or the first.
+
+    A CPI that cannot tell counts as having it: attaching will show.
+    """
+    names = world.cpi_config().names if instance.vm is None else (instance.vm.cpi,)
+    for name in names:
+        try:
+            if world.cpi(name).has_disk(cid):
+                return name
+        except NotImplementedByCpi:
+            return name
+    owner = "the cloud has" if len(names) == 1 else "the clouds have"
+    raise DiskNotFound(
+        f"{owner} no disk '{cid}'",
+        fix="look at: director disks -o",
+    )
 
 
 def orphan_disk(world: World, run: TaskRun) -> str:

@@ -88,7 +88,7 @@ def errand_vms(
 def _bring_up(rollout: Rollout, desired: Desired) -> None:
     world, run = rollout.world, rollout.run
     missing = to_compile(desired.resolved, world.store.releases.compiled_keys())
-    with claimed_site(world, desired, workers=len(missing)) as site:
+    with claimed_site(world, desired, missing) as site:
         if site is not None:
             compile_packages(
                 world,

@@ -92,7 +92,7 @@ def _on_one(
     return {
         "command": command,
         "status": "success",
-        "ip": vm.ips[0] if vm.ips else "",
+        "ip": vm.address(world.reach) or "",
         "host_public_key": vm.host_public_key,
         "id": instance.id,
         "index": instance.index,

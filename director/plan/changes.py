@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from director.model.configs import called
 from director.model.instances import (
     ActualInstance,
     DesiredState,
@@ -94,9 +95,11 @@ def _vm_trouble(actual: ActualInstance, options: PlanOptions) -> list[Why]:
 
 def _differences(wanted: InstanceSpec, actual: ActualInstance) -> Iterator[Why]:
     recorded = actual.recorded
-    old = recorded.spec
+    old, vm = recorded.spec, recorded.vm
     if recorded.dirty:
         yield Why(reason=Reason.DIRTY)
+    if vm is not None and vm.cpi != wanted.cpi:
+        yield Why(reason=Reason.CPI, detail=f"{called(vm.cpi)} → {called(wanted.cpi)}")
     if old is None or old == wanted:
         return
     yield from _vm_differences(old, wanted)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
-from director.model.configs import DynamicSubnet, Network, Subnet
+from director.model.configs import DynamicSubnet, Network, Subnet, VipSubnet
 from director.model.errors import NetworkError
 from director.model.instances import NetworkSpec, RecordedInstance
 from director.model.manifest import NetworkUse
 from director.model.source import Path, Source
+from director.plan.pools import Pool, VipPool
 
 Taken = Mapping[tuple[str, str], str]
 """Every address given out by this director: (network, ip) to its owner's id."""
@@ -23,68 +23,6 @@ def locate(sources: Mapping[Path, Source], path: Path) -> Source | None:
         if path[:length] in sources:
             return sources[path[:length]]
     return None
-
-
-class _Ranges:
-    """Sorted, disjoint, inclusive ranges of integers."""
-
-    def __init__(self, pairs: Iterable[tuple[IPv4Address, IPv4Address]]) -> None:
-        self._first: list[int] = []
-        self._last: list[int] = []
-        for first, last in sorted((int(a), int(b)) for a, b in pairs):
-            if self._last and first <= self._last[-1] + 1:
-                self._last[-1] = max(self._last[-1], last)
-            else:
-                self._first.append(first)
-                self._last.append(last)
-
-    def end_around(self, number: int) -> int | None:
-        """Return the end of the range that holds ``number``, or None."""
-        place = bisect_right(self._first, number) - 1
-        if place >= 0 and number <= self._last[place]:
-            return self._last[place]
-        return None
-
-    def __contains__(self, number: int) -> bool:
-        return self.end_around(number) is not None
-
-
-class _Pool:
-    """One subnet, and how far its free addresses have been given out."""
-
-    def __init__(self, subnet: Subnet) -> None:
-        self.subnet = subnet
-        self.reserved = _Ranges(subnet.reserved)
-        self.static = _Ranges(subnet.static)
-        self._barred = _Ranges((*subnet.reserved, *subnet.static))
-        self._first = int(subnet.range.network_address)
-        self._last = int(subnet.range.broadcast_address)
-        self._next = self._first
-
-    def __contains__(self, number: int) -> bool:
-        return self._first <= number <= self._last
-
-    def covers(self, az: str | None) -> bool:
-        return az is None or not self.subnet.azs or az in self.subnet.azs
-
-    def offers(self, number: int) -> bool:
-        """Whether the address may be held by an instance that did not ask for it."""
-        return number in self and number not in self._barred
-
-    def lowest_free(self, used: Mapping[int, str]) -> int | None:
-        """Return the lowest free address; each call goes on where the last one ended."""
-        number = self._next
-        while number <= self._last:
-            barred_until = self._barred.end_around(number)
-            if barred_until is not None:
-                number = barred_until + 1
-            elif number in used:
-                number += 1
-            else:
-                self._next = number + 1
-                return number
-        self._next = number
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +48,11 @@ class AddressBook:
     def __init__(
         self, networks: Mapping[str, Network], taken: Taken, recorded: Sequence[RecordedInstance]
     ) -> None:
-        self._pools = {
-            name: [_Pool(subnet) for subnet in network.subnets]
+        self._pools: dict[str, list[Pool | VipPool]] = {
+            name: [
+                *(Pool(subnet) for subnet in network.subnets),
+                *(VipPool(subnet) for subnet in network.vip_subnets),
+            ]
             for name, network in networks.items()
         }
         self._shapes: dict[tuple[int, tuple[str, ...]], NetworkSpec] = {}
@@ -123,7 +64,7 @@ class AddressBook:
             self._hold(owner, network, int(IPv4Address(ip)))
         for instance in recorded:
             for spec in instance.spec.networks if instance.spec else ():
-                if spec.type == "manual" and spec.ip is not None:
+                if spec.held and spec.ip is not None:
                     self._hold(instance.id, spec.name, int(IPv4Address(spec.ip)))
 
     def _hold(self, owner: str, network: str, number: int) -> None:
@@ -153,7 +94,8 @@ class AddressBook:
         Raises NetworkError if the address lies in no subnet, is reserved, or is not static.
         """
         number = int(IPv4Address(ip))
-        for pool in self._pools.get(network, ()):
+        pools = [p for p in self._pools.get(network, ()) if isinstance(p, Pool)]
+        for pool in pools:
             if number not in pool:
                 continue
             if number in pool.reserved:
@@ -169,7 +111,7 @@ class AddressBook:
                     fix="add the address to the subnet's 'static' in the cloud config",
                 )
             return pool.subnet.azs
-        ranges = ", ".join(str(p.subnet.range) for p in self._pools.get(network, ()))
+        ranges = ", ".join(str(p.subnet.range) for p in pools)
         raise NetworkError(
             f"static IP '{ip}' is in no subnet of network '{network}'",
             where=where,
@@ -177,7 +119,7 @@ class AddressBook:
         )
 
     def settle(self, wish: Wish, static_ip: str | None) -> NetworkSpec:
-        """Return the owner's place on a manual network, and mark its address as given.
+        """Return the owner's place on a manual or vip network, and mark its address as given.
 
         ``static_ip`` was checked before. Raises NetworkError when no address is left.
         """
@@ -192,7 +134,9 @@ class AddressBook:
         self._settled.add(number)
         return replace(self._shape(wish, pool.subnet), ip=str(IPv4Address(number)))
 
-    def _keep(self, wish: Wish, pools: Sequence[_Pool]) -> tuple[int, _Pool] | None:
+    def _keep(
+        self, wish: Wish, pools: Sequence[Pool | VipPool]
+    ) -> tuple[int, Pool | VipPool] | None:
         by_network = self._held.get(wish.owner)
         if not by_network:
             return None
@@ -205,7 +149,7 @@ class AddressBook:
                         return number, pool
         return None
 
-    def _new(self, wish: Wish, pools: Sequence[_Pool]) -> tuple[int, _Pool]:
+    def _new(self, wish: Wish, pools: Sequence[Pool | VipPool]) -> tuple[int, Pool | VipPool]:
         for pool in pools:
             number = pool.lowest_free(self._owner)
             if number is not None:
@@ -222,13 +166,24 @@ class AddressBook:
             f"network '{wish.network.name}' has no free address left{at} for instance group "
             f"'{wish.group}'",
             where=wish.where,
-            fix="widen the subnet, shorten its 'reserved' or 'static', or lower 'instances'",
+            fix="add addresses to its 'static', or lower 'instances'"
+            if wish.network.type == "vip"
+            else "widen the subnet, shorten its 'reserved' or 'static', or lower 'instances'",
         )
 
-    def _shape(self, wish: Wish, subnet: Subnet) -> NetworkSpec:
+    def _shape(self, wish: Wish, subnet: Subnet | VipSubnet) -> NetworkSpec:
         """Return all of a NetworkSpec but its address; the same for a whole subnet."""
         key = (id(subnet), wish.default)
-        if key not in self._shapes:
+        if key in self._shapes:
+            return self._shapes[key]
+        if isinstance(subnet, VipSubnet):
+            self._shapes[key] = NetworkSpec(
+                name=wish.network.name,
+                type="vip",
+                default=wish.default,
+                cloud_properties=subnet.cloud_properties,
+            )
+        else:
             self._shapes[key] = NetworkSpec(
                 name=wish.network.name,
                 type="manual",

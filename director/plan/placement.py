@@ -22,6 +22,7 @@ from director.plan.balance import balance
 from director.plan.candidates import Candidate, Choice, Slot, candidates
 from director.plan.networks import AddressBook, Taken, Wish, dynamic_place, locate
 from director.plan.static_ips import has_static_ips, place_by_address
+from director.plan.vips import with_vips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ def _choose(
     else:
         choice = balance(resolved, group, found)
     raise_all(_ignored_cannot_go(choice.surplus, "no place is left for it"))
-    return choice
+    return with_vips(resolved, group, choice, book)
 
 
 def _ignored_cannot_go(gone: Sequence[RecordedInstance], why: str) -> list[DirectorError]:
@@ -127,13 +128,9 @@ def _build(
         for j in group.jobs
     )
     packages = _packages(group)
-    stemcell = StemcellRef(
-        name=group.stemcell.name,
-        version=group.stemcell.version,
-        os=group.stemcell.operating_system,
-    )
     for n in order:
         slot = choice.slots[n]
+        stemcell = group.stemcells[slot.az]
         instance = slot.candidate.recorded if slot.candidate else None
         instance_id = instance.id if instance else InstanceId(new_id())
         yield (
@@ -145,7 +142,9 @@ def _build(
                 az=slot.az,
                 bootstrap=n == leader,
                 lifecycle=group.lifecycle,
-                stemcell=stemcell,
+                stemcell=StemcellRef(
+                    name=stemcell.name, version=stemcell.version, os=stemcell.operating_system
+                ),
                 vm_type=group.vm_type,
                 cloud_properties=group.cloud_properties[slot.az],
                 env=group.env,
@@ -154,6 +153,7 @@ def _build(
                 packages=packages,
                 disk=group.disk,
                 tags=group.tags,
+                cpi=stemcell.cpi,
             ),
             instance,
         )

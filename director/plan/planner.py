@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
 
-from director.model.errors import PlacementError, raise_all
+from director.model.configs import CpiConfig, called
+from director.model.errors import DirectorError, PlacementError, raise_all
 from director.model.ids import InstanceId
 from director.model.instances import (
     ActualInstance,
     DesiredState,
     Found,
     InstanceSpec,
+    RecordedDisk,
     RecordedInstance,
 )
 from director.model.resolved import ResolvedDeployment, ResolvedGroup
 from director.plan.changes import action_for, changes, disk_changes
 from director.plan.compile_order import CompiledKey, to_compile
+from director.plan.networks import locate
 from director.plan.options import PlanOptions as PlanOptions
 from director.plan.placement import Placement
 from director.plan.rollout import phases, policy_for, waves, width_for
@@ -51,9 +55,10 @@ def plan(
     ``specs`` are those of ``placement`` with the digests of what was rendered; an errand
     group's specs are left out unless ``placement.specs`` has them. ``compiled`` holds the keys of
     the packages already compiled. Raises CompileError for a package that cannot be compiled,
-    PlacementError for a change of an ignored instance's state.
+    PlacementError for a change of an ignored instance's state, and for a disk that would have to
+    move to another CPI.
     """
-    found = {one.recorded.id: one for one in actual}
+    found = {one.recorded.id: _under_current_names(one, resolved.cpis) for one in actual}
     _refuse_ignored(found, options)
     wanted = {spec.id for spec in placement.specs}
     updates: dict[str, list[UpdateInstance]] = {}
@@ -70,6 +75,7 @@ def plan(
             updates.setdefault(spec.group, []).append(update)
         else:
             kept.append(spec)
+    _refuse_stranded_disks(resolved, updates)
     obsolete, surplus = _deletions(resolved, placement.surplus, found)
     groups = sorted(resolved.groups, key=lambda group: group.lifecycle == "errand")
     return Plan(
@@ -100,6 +106,49 @@ def _refuse_ignored(found: Mapping[InstanceId, ActualInstance], options: PlanOpt
         )
         for recorded in touched
         if recorded.ignore
+    )
+
+
+def _under_current_names(actual: ActualInstance, cpis: CpiConfig) -> ActualInstance:
+    """Return the instance with the names by which the CPIs of its VM and disks go now."""
+    if not cpis.entries:
+        return actual
+    row = actual.recorded
+    vm = replace(row.vm, cpi=cpis.current(row.vm.cpi)) if row.vm is not None else None
+    disks = tuple(replace(disk, cpi=cpis.current(disk.cpi)) for disk in row.disks)
+    return replace(actual, recorded=replace(row, vm=vm, disks=disks))
+
+
+def _refuse_stranded_disks(
+    resolved: ResolvedDeployment, updates: Mapping[str, Sequence[UpdateInstance]]
+) -> None:
+    """Raise PlacementError for disks that are wanted where they cannot be: on another CPI."""
+    raise_all(
+        _stranded_disk(resolved, update.spec, update.before.recorded.active_disk)
+        for group in updates.values()
+        for update in group
+        if update.before is not None
+        and update.spec.disk is not None
+        and update.state != DesiredState.DETACHED
+        and _is_elsewhere(update.before.recorded.active_disk, update.spec)
+    )
+
+
+def _is_elsewhere(disk: RecordedDisk | None, spec: InstanceSpec) -> bool:
+    return disk is not None and disk.cpi != spec.cpi
+
+
+def _stranded_disk(
+    resolved: ResolvedDeployment, spec: InstanceSpec, disk: RecordedDisk | None
+) -> DirectorError:
+    old = disk.cpi if disk is not None else ""
+    there, here = called(old), called(spec.cpi)
+    return PlacementError(
+        f"'{spec.name}' would move to {here}, and its persistent disk is on {there}, where it has "
+        "to stay",
+        where=locate(resolved.sources, resolved.group(spec.group).path),
+        fix=f"leave its AZ on {there}; if both are one cloud, tell {here} so with "
+        f"'migrated_from: [{{name: \"{old}\"}}]'; else move the data to instances in a new AZ",
     )
 
 

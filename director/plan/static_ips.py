@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from director.model.configs import Network
 from director.model.errors import NetworkError
 from director.model.manifest import NetworkUse
 from director.model.resolved import ResolvedDeployment, ResolvedGroup
@@ -37,8 +38,12 @@ class _Place:
 
 
 def has_static_ips(group: ResolvedGroup) -> bool:
-    """Return whether the group asks for static addresses on any network."""
-    return any(use.static_ips for use, _ in group.networks)
+    """Return whether the group asks for static addresses on any network whose subnets have AZs."""
+    return any(_binds(use, network) for use, network in group.networks)
+
+
+def _binds(use: NetworkUse, network: Network) -> bool:
+    return bool(use.static_ips) and network.type != "vip"
 
 
 def place_by_address(
@@ -54,8 +59,8 @@ def place_by_address(
     """
     listed = [
         _listed(resolved, group, n, use, book)
-        for n, (use, _) in enumerate(group.networks)
-        if use.static_ips
+        for n, (use, network) in enumerate(group.networks)
+        if _binds(use, network)
     ]
     # The least flexible network decides how many instances an AZ gets; the others follow.
     listed.sort(key=lambda one: sum(len(azs) for azs in one.azs.values()))

@@ -36,6 +36,7 @@ class Reason(Enum):
     ENV = (Action.RECREATE, "has a different env")
     NETWORK = (Action.RECREATE, "has different networks")
     AZ = (Action.RECREATE, "moves to another AZ")
+    CPI = (Action.RECREATE, "moves to another CPI")
     REQUESTED_RECREATE = (Action.RECREATE, "is to be recreated, as asked")
     JOBS = (Action.UPDATE, "has different jobs")
     TEMPLATES = (Action.UPDATE, "has different rendered templates")

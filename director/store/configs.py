@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from director.model.errors import ConfigChanged
 from director.model.records import ConfigRecord
@@ -54,6 +54,12 @@ class Configs:
     def latest(self, type: str, name: str = "default") -> ConfigRecord | None:
         with self.database.read() as connection:
             return _latest(connection, type, name)
+
+    def latest_ids(self, type: str) -> tuple[int, ...]:
+        """Return the id of the newest version of each config of a type: what changes with any."""
+        newest = select(func.max(t.c.id)).where(t.c.type == type, ~t.c.deleted).group_by(t.c.name)
+        with self.database.read() as connection:
+            return tuple(sorted(connection.execute(newest).scalars()))
 
     def get(self, id: int, *, live: bool = False) -> ConfigRecord | None:
         """Return one version. Deleted ones too, for deployments still use them, unless ``live``."""

@@ -119,7 +119,8 @@ def _version(engine: Engine) -> str | None:
 
 
 def _migrate(engine: Engine, path: Path) -> None:
-    if _version(engine) == HEAD:
+    # SQLite waits for nobody when it makes an empty file a database with a WAL: one does it alone.
+    if path.stat().st_size and _version(engine) == HEAD:
         return
     lock = os.open(f"{path}.migrating", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:

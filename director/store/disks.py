@@ -9,7 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from director.model.errors import DiskNotFound, InstanceNotFound
 from director.model.ids import DiskCid, InstanceId
-from director.model.instances import RecordedDisk
+from director.model.instances import DiskSpec, RecordedDisk
 from director.store.database import Database
 from director.store.tables import disks as t
 from director.store.tables import instances
@@ -33,6 +33,11 @@ class Disks:
         """Record what the cloud answered."""
         with self.database.write() as connection:
             connection.execute(update(t).where(t.c.token == token).values(cid=cid))
+
+    def changed(self, token: str, disk: DiskSpec) -> None:
+        """Record what a disk is now, after the cloud changed it in place."""
+        with self.database.write() as connection:
+            connection.execute(update(t).where(t.c.token == token).values(asdict(disk)))
 
     def activate(self, cid: DiskCid, instance_id: InstanceId) -> None:
         """Make the disk the one the instance uses; the one it used before stays its, inactive.

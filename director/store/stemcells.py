@@ -31,25 +31,25 @@ class Stemcells:
             )
             connection.execute(insert(t).values(asdict(stemcell)))
 
+    def copies(self, name: str, version: str) -> list[Stemcell]:
+        """Return a stemcell as it is on each CPI that has it, oldest upload first."""
+        query = select(t).where(t.c.name == name, t.c.version == version).order_by(t.c.id)
+        with self.database.read() as connection:
+            return [_stemcell(row) for row in connection.execute(query)]
+
     def list(self) -> list[Stemcell]:
         """Return all, by name, oldest upload first."""
         with self.database.read() as connection:
             rows = connection.execute(select(t).order_by(t.c.name, t.c.id))
             return [_stemcell(row) for row in rows]
 
-    def find(self, name: str, version: str, cpi: str | None = None) -> Stemcell | None:
-        """Return the stemcell of this name and version, of ``cpi`` if given, else of any."""
-        query = select(t).where(t.c.name == name, t.c.version == version).order_by(t.c.id)
+    def delete(self, name: str, version: str, cpi: str | None = None) -> None:
+        """Forget a stemcell, on one CPI or on all."""
+        which = [t.c.name == name, t.c.version == version]
         if cpi is not None:
-            query = query.where(t.c.cpi == cpi)
-        with self.database.read() as connection:
-            row = connection.execute(query.limit(1)).one_or_none()
-        return None if row is None else _stemcell(row)
-
-    def delete(self, name: str, version: str) -> None:
-        """Forget a stemcell, on all CPIs."""
+            which.append(t.c.cpi == cpi)
         with self.database.write() as connection:
-            connection.execute(delete(t).where(t.c.name == name, t.c.version == version))
+            connection.execute(delete(t).where(*which))
 
 
 def _stemcell(row: Any) -> Stemcell:

@@ -24,7 +24,7 @@ from sqlalchemy import (
 
 from director.store.sealing import SealedJson, SealedText
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration: a database that shows it needs none."""
 
 metadata = MetaData()
@@ -153,6 +153,7 @@ vms = Table(
     Column("cpi", String, nullable=False),
     Column("stemcell", String, nullable=False),
     Column("host_public_key", Text, nullable=False),
+    Column("login_user", String, nullable=False, server_default="root"),
     Column("networks", SealedJson, nullable=False),
     Column("created_at", Float),
     Index("vms_deployment", "deployment"),

@@ -43,6 +43,18 @@ class Vms:
                 .values(cid=cid, networks=dict(networks), created_at=created_at)
             )
 
+    def pin(self, agent_id: AgentId, host_public_key: str) -> str:
+        """Record the first host key a VM showed; returns the one that counts, which is an earlier
+        one if there is one."""
+        with self.database.write() as connection:
+            connection.execute(
+                update(t)
+                .where(t.c.agent_id == agent_id, t.c.host_public_key == "")
+                .values(host_public_key=host_public_key)
+            )
+            query = select(t.c.host_public_key).where(t.c.agent_id == agent_id)
+            return str(connection.execute(query).scalar_one())
+
     def delete(self, agent_id: AgentId) -> None:
         """Forget a VM that is gone; one that is not there is no error."""
         with self.database.write() as connection:
@@ -67,6 +79,7 @@ def to_vm(row: Any) -> RecordedVm:
         cpi=row.cpi,
         stemcell=row.stemcell,
         host_public_key=row.host_public_key,
+        login_user=row.login_user,
         networks=row.networks,
         created_at=row.created_at,
     )

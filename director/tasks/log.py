@@ -12,6 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from director.execute.hidden import hidden_values
 from director.store.outputs import Outputs
 
 P = ParamSpec("P")
@@ -23,7 +24,19 @@ current_task: contextvars.ContextVar[int | None] = contextvars.ContextVar("task"
 FORMAT = "%(asctime)s.%(msecs)03d %(levelname)s %(name)s [%(threadName)s] %(message)s"
 DATE_FORMAT = "%Y-%m-%dT%H:%M:%S"
 CPI_LOGGER = "director.cpi"
-"""What is logged under this name stands in the task's ``cpi`` output too."""
+"""What is logged under this name stands in the task's ``cpi`` output too, and what CPIs log."""
+
+
+class SafeFormatter(logging.Formatter):
+    """Writes a record as one line or several, without what the current task hides."""
+
+    def __init__(self) -> None:
+        super().__init__(FORMAT, DATE_FORMAT)
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        # Requests come as JSON that hides its values already, and stays JSON.
+        return text if record.name == CPI_LOGGER else hidden_values().from_text(text)
 
 
 class TaskLog(logging.Handler):
@@ -31,7 +44,7 @@ class TaskLog(logging.Handler):
 
     def __init__(self, outputs: Outputs) -> None:
         super().__init__(logging.DEBUG)
-        self.setFormatter(logging.Formatter(FORMAT, DATE_FORMAT))
+        self.setFormatter(SafeFormatter())
         self._outputs = outputs
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -41,7 +54,7 @@ class TaskLog(logging.Handler):
         try:
             line = self.format(record) + "\n"
             self._outputs.append(task, "debug", line)
-            if record.name == CPI_LOGGER:
+            if record.name == CPI_LOGGER or record.name.startswith("cpis."):
                 self._outputs.append(task, "cpi", line)
         except OSError:
             # A full disk must not fail a task at its log; what matters fails by itself.

@@ -9,10 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from director.execute.hidden import begin_hiding, end_hiding, hidden_values
 from director.execute.run import TaskRun
 from director.execute.world import World
 from director.model.errors import DirectorError, TaskCancelled
-from director.model.events import AuditEvent, Progress
+from director.model.events import AuditEvent, Progress, ProgressState
 from director.model.tasks import Task, TaskState
 from director.tasks.cancel import CancelFlag
 from director.tasks.handlers import Handler
@@ -27,6 +28,7 @@ def run_task(task: Task, world: World, find: Callable[[str], Handler]) -> None:
     The final state is written last: whoever sees it can read everything the task said.
     """
     token = current_task.set(task.id)
+    hiding = begin_hiding()
     try:
         state, result = _outcome(task, world, find)
         _end(task, world, state, result)
@@ -35,6 +37,7 @@ def run_task(task: Task, world: World, find: Callable[[str], Handler]) -> None:
         _log.exception("task %s could not be ended", task.id)
     finally:
         _remove_upload(task, world)
+        end_hiding(hiding)
         current_task.reset(token)
 
 
@@ -51,8 +54,10 @@ def _outcome(task: Task, world: World, find: Callable[[str], Handler]) -> tuple[
         return TaskState.CANCELLED, "task cancelled"
     except DirectorError as error:
         _log.info("failed", exc_info=True)
-        _say_error(task, world, error.code, str(error))
-        return TaskState.ERROR, str(error)
+        # A cloud may say what it was sent.
+        message = hidden_values().from_text(str(error))
+        _say_error(task, world, error.code, message)
+        return TaskState.ERROR, message
     except OSError as error:
         _log.exception("the host failed")
         message = f"the director's host failed: {error}"
@@ -73,10 +78,14 @@ def make_run(task: Task, world: World) -> TaskRun:
     outputs = world.store.outputs
 
     def emit(progress: Progress) -> None:
-        outputs.append(task.id, "event", json.dumps(progress.to_json()) + "\n")
+        line = progress.to_json()
+        if progress.state is ProgressState.FAILED and progress.data is not None:
+            line["data"] = hidden_values().from_data(line["data"])
+        outputs.append(task.id, "event", json.dumps(line) + "\n")
 
     def warn(message: str) -> None:
-        _say(task, world, {"type": "warning", "message": message})
+        shown = hidden_values().from_text(message)
+        _say(task, world, {"type": "warning", "message": shown})
 
     def write_result(text: str) -> None:
         outputs.append(task.id, "result", text if text.endswith("\n") else f"{text}\n")
@@ -86,6 +95,7 @@ def make_run(task: Task, world: World) -> TaskRun:
             replace(
                 event,
                 user=task.user,
+                error=event.error and hidden_values().from_text(event.error),
                 task=event.task or str(task.id),
                 deployment=event.deployment or task.deployment,
                 timestamp=event.timestamp or world.now(),

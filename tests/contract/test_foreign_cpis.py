@@ -157,6 +157,15 @@ def test_what_is_gone_was_deleted(make: Make) -> None:
     assert cpi.update_disk("disk-1", 10, {}) is None
 
 
+def test_one_without_labels_is_good_enough(make: Make) -> None:
+    lacking = error("no such method", "Bosh::Clouds::NotImplemented")
+    cpi = make(set_vm_metadata=lacking, set_disk_metadata=lacking, get_disks=lacking)
+    cpi.set_vm_metadata("vm-1", {"name": "web/0"})
+    cpi.set_disk_metadata("disk-1", {"name": "web/0"})
+    with pytest.raises(NotImplementedByCpi):
+        cpi.get_disks("vm-1")
+
+
 def test_ok_to_retry_is_what_the_cpi_says(make: Make) -> None:
     kind = "Bosh::Clouds::VMCreationFailed"
     for told in (True, False):

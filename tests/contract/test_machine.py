@@ -1,4 +1,7 @@
-"""One suite for every machine: the one in memory, and a real one reached over SSH."""
+"""One suite for every machine: the one in memory, and real ones reached over SSH.
+
+One of these lets root in, as ours do; one lets only ``vcap`` in, as BOSH's stemcells do.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from machine_bench import (
     Bench,
     LocalVm,
     bundle,
+    foreign_vm,
     ignore,
     job,
     local_vm,
@@ -39,13 +43,25 @@ def vm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVm]:
         yield made
 
 
-@pytest.fixture(params=["memory", pytest.param("ssh", marks=pytest.mark.machines)])
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVm]:
+    """One machine with another login for the module."""
+    with foreign_vm(tmp_path_factory.mktemp("foreign")) as made:
+        yield made
+
+
+REAL = {"ssh": "vm", "sudo": "foreign"}
+
+
+@pytest.fixture(
+    params=["memory", *(pytest.param(kind, marks=pytest.mark.machines) for kind in REAL)]
+)
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """Every kind of machine, empty."""
     if request.param == "memory":
         yield memory_bench()
         return
-    with ssh_bench(request.getfixturevalue("vm")) as found:
+    with ssh_bench(request.getfixturevalue(REAL[request.param])) as found:
         yield found
 
 

@@ -20,6 +20,7 @@ from director.api.server import serving
 from director.blobs.directory import DirectoryBlobs
 from director.execute.run import TaskRun
 from director.execute.world import World
+from director.model.configs import CpiConfig, CpiEntry
 from director.model.events import AuditEvent
 from director.model.ids import AgentId, BlobId, DiskCid, InstanceId, StemcellCid, VmCid
 from director.model.instances import RecordedDisk, RecordedInstance, RecordedVm
@@ -52,6 +53,8 @@ class SmallWorld:
     director_uuid: str = "d-uuid"
     now: Callable[[], float] = lambda: 1795179848.5
     new_id: Callable[[], str] = lambda: "new"
+    cpi_config: Callable[[], CpiConfig] = CpiConfig
+    cpi_types: Callable[[], tuple[str, ...]] = lambda: ("aws", "memory")
 
 
 class Director:
@@ -695,6 +698,74 @@ def test_a_wrong_cloud_config_is_refused_when_it_is_set(director: Director) -> N
     assert http.post("/cloud_configs", content=filled_later).status_code == 201
     # An entry is moved in two updates, and stands in both configs in between.
     assert http.post("/cloud_configs?name=b", content="azs: [{name: z1}]").status_code == 201
+
+
+CPIS = """\
+cpis:
+- {name: a, type: aws, properties: {region: r1, secret: s3cret}}
+- {name: b, type: memory}
+"""
+
+
+def test_cpi_configs(director: Director) -> None:
+    http = director.http
+    for _ in range(2):
+        answer = http.post("/cpi_configs", content=CPIS)
+        assert (answer.status_code, answer.content) == (201, b"")
+    assert [row["properties"] for row in director.get("/cpi_configs?limit=9")] == [CPIS]
+    changed = CPIS.replace("s3cret", "other").replace("b, type", "c, type")
+    for path in ("/cpi_configs/diff", "/cpi_configs/diff?redact=true"):
+        lines = http.post(path, content=changed).json()["diff"]
+        assert "s3cret" not in str(lines)
+        assert ["  secret: <redacted>", "added"] in [[text[2:], mark] for text, mark in lines]
+        assert ["- name: c", "added"] in lines
+    assert "s3cret" in http.post("/cpi_configs/diff?redact=false", content=changed).text
+    assert [(e.action, e.object_type) for e in director.store.events.list()] == [
+        ("update", "cpi-config")
+    ]
+
+
+def test_a_wrong_cpi_config_is_refused_when_it_is_set(director: Director) -> None:
+    http = director.http
+    body = {"type": "cpi", "name": "more"}
+    refused = http.post("/configs", json={**body, "content": CPIS.replace("aws", "asw")})
+    assert refused.status_code == 400
+    told = refused.json()["description"]
+    assert "cpi-config:more:2:19: CPI 'a' is of the unknown type 'asw'" in told
+    assert "did you mean 'aws'?" in told
+    refused = http.post("/cpi_configs", content="cpus: []")
+    assert "cpi-config:1:1: the CPI config has an unknown key 'cpus'" in refused.text
+    assert http.post("/cpi_configs", content="").status_code == 400
+    assert director.get("/configs?type=cpi") == []
+
+
+def test_a_stemcell_is_needed_as_long_as_one_cpi_lacks_it(director: Director) -> None:
+    def needed() -> bool:
+        body = {"stemcell": {"name": "s", "version": "1"}}
+        return bool(director.http.post("/stemcell_uploads", json=body).json()["needed"])
+
+    def upload(cpi: str) -> None:
+        cid = StemcellCid(f"on-{cpi}")
+        director.store.stemcells.add(
+            Stemcell(name="s", version="1", operating_system="os", cid=cid, cpi=cpi)
+        )
+
+    assert needed()
+    upload("")
+    assert not needed()
+    entries = {
+        name: CpiEntry(name=name, type="memory", migrated_from=("",) if name == "a" else ())
+        for name in ("a", "b")
+    }
+    world = cast(SmallWorld, director.world)
+    world.cpi_config = lambda: CpiConfig(entries=entries)
+    assert needed(), "b lacks it"
+    upload("b")
+    assert not needed()
+    assert [(row["cpi"], row["cid"]) for row in director.get("/stemcells")] == [
+        ("", "on-"),
+        ("b", "on-b"),
+    ]
 
 
 def test_configs(director: Director) -> None:

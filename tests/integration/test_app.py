@@ -19,6 +19,7 @@ from director.app import embedded
 from director.client.http import Http, over_socket
 from director.home import keep_key, open_home
 from director.model.errors import SettingsError
+from director.model.instances import Reach
 from director.settings import Settings, read_settings
 from director.store.store import open_store
 
@@ -256,11 +257,20 @@ def test_two_processes_start_in_a_new_home_at_once(tmp_path: Path) -> None:
 # -- settings -----------------------------------------------------------------------------------
 
 
+def test_an_executable_may_be_the_cpi(tmp_path: Path) -> None:
+    text = "cpi: {name: vsphere, exec_path: /opt/cpi, properties: {host: h}}\n"
+    (tmp_path / "director.yml").write_text(text)
+    assert read_settings(tmp_path) == Settings(
+        cpi="vsphere", cpi_exec_path="/opt/cpi", cpi_properties={"host": "h"}
+    )
+
+
 def test_settings_are_read(tmp_path: Path) -> None:
     assert read_settings(tmp_path) == Settings()
     (tmp_path / "director.yml").write_text(
         "name: mine\ncpi: {name: memory, properties: {state_file: /x}}\n"
-        "workers: 2\nmax_threads: 8\nboot_timeout: 1.5\n"
+        "workers: 2\nmax_threads: 8\nboot_timeout: 1.5\nreach: vip\n"
+        "enable_cpi_resize_disk: true\nenable_cpi_update_disk: true\n"
     )
     assert read_settings(tmp_path) == Settings(
         name="mine",
@@ -269,6 +279,9 @@ def test_settings_are_read(tmp_path: Path) -> None:
         workers=2,
         max_threads=8,
         boot_timeout_s=1.5,
+        reach=Reach.VIP,
+        resize_disks=True,
+        update_disks=True,
     )
 
 
@@ -281,7 +294,10 @@ def test_settings_are_read(tmp_path: Path) -> None:
         ("name: a/b", "'name' must be text without slashes"),
         ("cpi: local", "'cpi' must be a mapping"),
         ("cpi: {name: local, propertys: {}}", "'cpi' must have only"),
+        ("cpi: {name: x, exec_path: bin/x}", "'exec_path' of 'cpi' must be an absolute path"),
         ("boot_timeout: -1", "'boot_timeout' must be a number of seconds"),
+        ("enable_cpi_resize_disk: 1", "'enable_cpi_resize_disk' must be true or false"),
+        ("reach: [vip]", "'reach' must be private or vip"),
     ],
 )
 def test_wrong_settings_are_refused(tmp_path: Path, text: str, words: str) -> None:

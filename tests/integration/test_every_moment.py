@@ -226,6 +226,31 @@ def test_dying_in_a_deploy(
     assert_deleted(lab)
 
 
+@pytest.mark.parametrize(("way", "after"), [("resize_disks", False), ("update_disks", True)])
+def test_dying_while_a_disk_grows_in_place(
+    lab: MemoryWorld, deployed: Snapshot, way: str, after: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "world", replace(lab.world, **{way: True}))  # type: ignore[arg-type]
+    larger = manifest(instances=2, env=1, disk=20)
+
+    def deploy_larger(world: World) -> None:
+        run_task(world, deploy, manifest=larger, options={})
+
+    restore(lab, deployed)
+    disks = set(lab.cpi.disks)
+    moments = moments_of(lab, deployed, deploy_larger, after=after)
+    died = 0
+    for moment in moments:
+        died += die(lab, deployed, deploy_larger, moment, after=after)
+        deploy_larger(lab.world)
+        assert_converged(lab, instances=2, disk_mb=20)
+        assert set(lab.cpi.disks) == disks
+        assert {row["size_mb"] for row in lab.cpi.disks.values()} == {20}
+        grown = [m for m in lab.machines.values() if "grow_disk" in m.calls]
+        assert len(grown) == 2
+    assert died >= 0.9 * len(moments) > 20
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_dying_in_a_deletion(lab: MemoryWorld, deployed: Snapshot, after: bool) -> None:
     for moment in moments_of(lab, deployed, delete, after=after):

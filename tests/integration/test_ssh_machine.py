@@ -26,7 +26,7 @@ from machine_bench import (
 )
 
 from director.machine.contract import InstalledPackage, StopRequest
-from director.model.errors import MachineError, MachineUnreachable
+from director.model.errors import MachineError, MachineUnreachable, TaskCancelled
 
 pytestmark = pytest.mark.machines
 
@@ -167,6 +167,28 @@ def test_migrating_a_disk_keeps_its_files(bench: Bench) -> None:
     assert told(bench, "ls -A /var/vcap/store").split() == ["d", "lost+found"]
 
 
+def test_a_file_system_grows_with_its_disk(bench: Bench, vm: LocalVm) -> None:
+    disk = vm.cpi.create_disk(64, {}, vm.cid)
+    try:
+        bench.machine.mount_disk(vm.cpi.attach_disk(vm.cid, disk))
+        told(bench, "echo kept >/var/vcap/store/file")
+        bench.machine.unmount_disk()
+        vm.cpi.detach_disk(vm.cid, disk)
+        vm.cpi.resize_disk(disk, 128)
+        bench.machine.mount_disk(vm.cpi.attach_disk(vm.cid, disk))
+        for _ in range(2):
+            bench.machine.grow_disk()
+        size = told(bench, "df -Pm /var/vcap/store | tail -n 1 | awk '{print $2}'")
+        assert 64 < int(size) <= 128
+        assert told(bench, "cat /var/vcap/store/file") == "kept"
+    finally:
+        bench.machine.unmount_disk()
+        vm.cpi.detach_disk(vm.cid, disk)
+        vm.cpi.delete_disk(disk)
+    with pytest.raises(MachineError, match="no persistent disk is mounted that could grow"):
+        bench.machine.grow_disk()
+
+
 def test_a_disk_with_something_on_it_is_not_formatted(bench: Bench) -> None:
     device = bench.new_disk()
     # A partition table with one Linux partition.
@@ -175,6 +197,84 @@ def test_a_disk_with_something_on_it_is_not_formatted(bench: Bench) -> None:
     told(bench, rf"printf '\125\252' | dd of={device} bs=1 seek=510 conv=notrunc")
     with pytest.raises(MachineError, match="is not formatted"):
         bench.machine.mount_disk(device)
+
+
+def test_a_disk_found_by_a_star_is_found_again_after_a_reboot(bench: Bench) -> None:
+    device = bench.new_disk()
+    hint = f"/dev/nowhere {device[:-2]}*"
+    bench.machine.mount_disk(hint)
+    told(bench, "echo kept >/var/vcap/store/file")
+    assert bench.machine.state().disk == hint
+    bench.machine.mount_disk(device)
+    assert bench.machine.state().disk == device, "the same disk by another name"
+    with pytest.raises(MachineError, match="another disk"):
+        bench.machine.mount_disk(bench.new_disk())
+    bench.machine.mount_disk(hint)
+    bench.machine.apply(bundle(), ignore)
+    bench.reboot()
+    deadline = time.monotonic() + 10
+    while bench.machine.state().disk != hint:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert told(bench, "cat /var/vcap/store/file") == "kept"
+
+
+def test_a_machine_with_systemd_gets_a_unit_and_no_other_monit(bench: Bench) -> None:
+    unit = "/etc/systemd/system/director-boot.service"
+    fake = script('echo "$@" >>/tmp/seen')
+    told(bench, f"mkdir -p /run/systemd/system && printf %s '{fake}' >/usr/sbin/systemctl")
+    told(bench, "chmod 0755 /usr/sbin/systemctl")
+    try:
+        bench.machine.apply(bundle(job("one")), ignore)
+        bench.machine.apply(bundle(job("two")), ignore)
+        assert told(bench, "cat /tmp/seen").splitlines() == [
+            "-q mask --now monit.service",
+            "daemon-reload",
+            "-q enable director-boot.service",
+        ]
+        assert told(bench, f"stat -c '%a %U' {unit}") == "644 root"
+        told(bench, f"echo '# older' >>{unit}")
+        bench.machine.apply(bundle(job("one")), ignore)
+        assert "# older" not in told(bench, f"cat {unit}")
+        told(bench, "printf '#!/bin/sh\\nexit 1\\n' >/usr/sbin/systemctl; rm " + unit)
+        with pytest.raises(MachineError, match="could not be enabled"):
+            bench.machine.apply(bundle(job("two")), ignore)
+    finally:
+        told(bench, f"rm -rf /run/systemd /usr/sbin/systemctl {unit}")
+
+
+def test_the_first_boot_is_waited_for(bench: Bench) -> None:
+    told(bench, "mkdir -p /run/director && : >/run/director/booting")
+    device = bench.new_disk()
+    waiting = threading.Thread(target=bench.machine.mount_disk, args=(device,))
+    waiting.start()
+    waiting.join(2.5)
+    assert waiting.is_alive()
+    assert told(bench, "grep -c ' /var/vcap/store ' /proc/mounts || :") == "0"
+    told(bench, "rm /run/director/booting")
+    waiting.join(5)
+    assert bench.machine.state().disk == device
+
+
+def test_waiting_for_the_first_boot_ends_when_the_task_does(bench: Bench) -> None:
+    told(bench, "mkdir -p /run/director && : >/run/director/booting")
+    threading.Timer(0.3, bench.cancelled.set).start()
+    begin = time.monotonic()
+    with pytest.raises(TaskCancelled, match="first boot"):
+        bench.machine.state()
+    assert time.monotonic() - begin < 5
+    bench.cancelled.clear()
+    told(bench, "rm /run/director/booting")
+
+
+def test_a_first_boot_that_failed_tells_its_last_lines(bench: Bench) -> None:
+    lines = "; ".join(f"echo line {n}" for n in range(40))
+    told(bench, f"mkdir -p /run/director && {{ {lines}; }} >/run/director/failed")
+    for ask in (bench.machine.state, lambda: bench.machine.mount_disk("/dev/nowhere")):
+        with pytest.raises(MachineError, match=r"first boot of .* failed: line 28\n") as raised:
+            ask()
+        assert raised.value.what.endswith("line 39")
+    told(bench, "rm /run/director/failed")
 
 
 def test_a_full_disk_is_said_to_be_full(bench: Bench) -> None:

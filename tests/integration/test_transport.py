@@ -17,7 +17,7 @@ from director.machine.host_keys import HostKey, LoginKey, new_host_key
 from director.machine.reachable import BOOTING, PORT_CLOSED, probe
 from director.machine.session import run_on
 from director.machine.ssh_machine import SshMachine
-from director.machine.transport import Transport
+from director.machine.transport import Transport, seen_host_key
 from director.model.errors import MachineError, MachineUnreachable
 
 
@@ -71,6 +71,7 @@ class Server:
 
     login: LoginKey
     host: HostKey = field(default_factory=new_host_key)
+    shown: paramiko.PKey | None = None
     served: list[paramiko.Transport] = field(default_factory=list)
     port: int = 0
 
@@ -97,7 +98,7 @@ def server(login: LoginKey) -> Iterator[Server]:
                 connection, _ = listener.accept()
                 transport = paramiko.Transport(connection)
                 transport.set_log_channel("director.machine.transport.paramiko")
-                transport.add_server_key(private(made.host))
+                transport.add_server_key(made.shown or private(made.host))
                 made.served.append(transport)
                 with contextlib.suppress(paramiko.SSHException, EOFError):
                     transport.start_server(event=threading.Event(), server=_Rules(login.public_key))
@@ -131,6 +132,35 @@ def test_another_host_key_is_refused_before_anything_is_said(server: Server) -> 
     assert not server.served[-1].is_authenticated()
 
 
+def test_the_shown_key_is_seen_without_a_login(server: Server) -> None:
+    assert server.host.public_key.startswith(seen_host_key("127.0.0.1", server.port) + " ")
+    assert not server.served[-1].is_authenticated()
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [
+        pytest.param(paramiko.RSAKey.generate(2048), id="rsa"),
+        pytest.param(paramiko.ECDSAKey.generate(bits=256), id="nistp256"),
+        pytest.param(paramiko.ECDSAKey.generate(bits=521), id="nistp521"),
+    ],
+)
+def test_a_pinned_key_of_another_kind_is_accepted_and_no_other(
+    server: Server, shown: paramiko.PKey
+) -> None:
+    server.shown = shown
+    pinned = seen_host_key("127.0.0.1", server.port)
+    assert pinned == f"{shown.get_name()} {shown.get_base64()}"
+    server.connect(host_public_key=pinned).close()
+    server.shown = type(shown).generate(bits=shown.get_bits())
+    with pytest.raises(MachineUnreachable, match="host key mismatch"):
+        server.connect(host_public_key=pinned)
+    assert not server.served[-1].is_authenticated()
+    server.shown = None
+    with pytest.raises(MachineUnreachable, match="no host key of the kind"):
+        server.connect(host_public_key=pinned)
+
+
 def test_another_login_key_is_refused(server: Server) -> None:
     other = new_host_key()
     key = LoginKey(private_key=other.private_key, public_key=other.public_key)
@@ -139,8 +169,11 @@ def test_another_login_key_is_refused(server: Server) -> None:
 
 
 def test_a_recorded_key_that_is_none_is_refused(server: Server) -> None:
-    with pytest.raises(MachineUnreachable, match="host key is not"):
-        server.connect(host_public_key="ssh-rsa AAAA")
+    for text in ("ssh-rsa AAAA", "ssh-dss AAAA", "ssh-ed25519", "ssh-ed25519 AAAA====="):
+        with pytest.raises(MachineUnreachable, match="host key is not"):
+            server.connect(host_public_key=text)
+    with pytest.raises(MachineUnreachable, match="nobody has seen its host key yet"):
+        server.connect(host_public_key="")
 
 
 def test_a_closed_port_is_named(login: LoginKey) -> None:

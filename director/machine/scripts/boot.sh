@@ -1,7 +1,6 @@
-#!/bin/sh
 # Run once at every boot of this machine; written by the director. Mounts the persistent disk and
-# starts monit, if the jobs were started before.
-PATH=/usr/sbin:/usr/bin:/sbin:/bin
+# starts monit, if the jobs were started before. Put behind device.
+PATH=/usr/sbin:/usr/bin:/sbin:/bin:/var/vcap/bosh/bin
 export PATH
 umask 022
 vcap=/var/vcap
@@ -19,22 +18,19 @@ done
 
 if [ -r "$etc/disk" ] && ! grep -q " $vcap/store " /proc/mounts; then
   {
-    read -r device
+    read -r hint
     read -r filesystem
     read -r options
   } <"$etc/disk"
-  tries=0
-  while [ ! -e "$device" ] && [ "$tries" -lt 300 ]; do
-    sleep 0.1
-    tries=$((tries + 1))
-  done
-  if [ -d "$device" ]; then
+  if ! wait_for_device "$hint"; then
+    false
+  elif [ -d "$device" ]; then
     mount --bind "$device" "$vcap/store"
   else
     mount -t "$filesystem" ${options:+-o "$options"} "$device" "$vcap/store"
   fi || {
     # Jobs that do not find their data must not begin anew beside it.
-    echo "the persistent disk '$device' was not mounted; no job is started"
+    echo "the persistent disk '$hint' was not mounted; no job is started"
     exit 1
   }
 fi

@@ -105,8 +105,14 @@ if ! head -n 1 "$etc/monitrc" 2>/dev/null | cmp -s - monitrc.head; then
   mv -f monit.user "$etc/monit.user"
   mv -f monitrc "$etc/monitrc"
 fi
-if [ -d /run/systemd/system ] && [ ! -e /etc/systemd/system/director-boot.service ]; then
-  mv -f director-boot.service /etc/systemd/system/director-boot.service
-  systemctl enable director-boot.service >/dev/null 2>&1 || :
+unit=/etc/systemd/system/director-boot.service
+if [ -d /run/systemd/system ] && ! cmp -s director-boot.service "$unit"; then
+  # The distribution's own monit knows nothing of the jobs and would hold its port and its files.
+  systemctl -q mask --now monit.service 2>/dev/null || :
+  mv -f director-boot.service "$unit"
+  systemctl daemon-reload && systemctl -q enable director-boot.service || {
+    rm -f "$unit"
+    die "the unit that starts jobs at boot could not be enabled"
+  }
 fi
 mv -f spec_digest "$vcap/bosh/spec_digest"

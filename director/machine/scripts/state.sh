@@ -1,4 +1,5 @@
 # state WHAT: what is installed here, a line each; with WHAT = vitals also how the machine is.
+# Put behind booted.
 if [ -r "$vcap/bosh/spec_digest" ]; then
   read -r spec <"$vcap/bosh/spec_digest" && echo "spec $spec"
 fi

@@ -335,6 +335,35 @@ def test_cloud_config(cli, director, tmp_path):
     assert "z1" in body["content"]
 
 
+def test_cpi_config(cli, director, tmp_path):
+    path = tmp_path / "cpis.yml"
+    path.write_text(
+        "cpis:\n- name: a\n  type: aws\n  properties: {key: ((key)), more: ((/later))}\n"
+    )
+    ops = tmp_path / "ops.yml"
+    ops.write_text("- {type: replace, path: /cpis/name=a/type, value: asw}\n")
+    director.answer("POST /configs/diff", {"from": {"id": "0"}, "diff": [["cpis:", "added"]]})
+    refusal = {"code": 550000, "description": "cpi-config:more:3:9: unknown type 'asw'"}
+    director.answer("POST /configs", refusal, status=400)
+    given = (str(path), "-o", str(ops), "-v", "key=s3cret", "--name", "more", "-n")
+    ran = cli("update-cpi-config", *given)
+    assert ran.code == 1
+    assert f"{ops}:1:51: unknown type 'asw'" in ran.err
+    director.answer("POST /configs", {}, status=201)
+    ran = cli("update-cpi-config", *given)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == "+ cpis:\n"
+    body = json.loads(director.asked("POST /configs")[-1].content)
+    assert (body["type"], body["name"], body["expected_latest_id"]) == ("cpi", "more", "0")
+    assert "key: s3cret" in body["content"]
+    assert "((/later))" in body["content"]
+    director.answer("GET /configs", [{"content": "cpis: []\n"}])
+    assert cli("cpi-config", "--name", "more").out == "cpis: []\n"
+    assert director.asked("GET /configs")[-1].url.params["type"] == "cpi"
+    director.answer("GET /configs", [])
+    assert "update-cpi-config cpi-config.yml" in cli("cpi-config").err
+
+
 def test_no_cloud_config(cli, director):
     director.answer("GET /configs", [])
     ran = cli("cloud-config")

@@ -41,7 +41,8 @@ def compile_them(
     bench: InstanceBench, wanted: Sequence[CompilePackage], *, workers: int = 1, **changes: Any
 ) -> None:
     slots = tuple((manual_place(f"10.0.0.{9 + n}"),) for n in range(workers))
-    site = CompilationSite(slots=slots, cloud_properties={}, env={}, reuse=True)
+    copies = {step.stemcell: step.stemcell for step in wanted}
+    site = CompilationSite(slots=slots, stemcells=copies, cloud_properties={}, env={}, reuse=True)
     compile_packages(
         bench.lab.world,
         bench.heard.run(),

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 import tarfile
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
@@ -102,3 +105,22 @@ def test_a_tail_keeps_the_end() -> None:
     for text in (b"abc", b"defghijkl", b"m"):
         tail.write(text)
     assert tail.value() == b"ijklm"
+
+
+def test_the_unit_that_starts_jobs_at_boot_is_one_systemd_accepts(tmp_path: Path) -> None:
+    text = sent(Parcel(whole=bundle()))["director-boot.service"][1].decode()
+    lines = text.splitlines()
+    assert {"Type=oneshot", "KillMode=process", "OOMPolicy=continue"} < set(lines)
+    assert "After=network.target local-fs.target" in lines
+    assert "ExecStart=/var/vcap/bosh/boot" in lines
+    if shutil.which("systemd-analyze"):
+        unit = tmp_path / "director-boot.service"
+        # It wants the program to be there.
+        unit.write_text(text.replace("/var/vcap/bosh/boot", "/bin/true"))
+        said = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", str(unit)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (said.returncode, said.stdout + said.stderr) == (0, "")

@@ -168,11 +168,9 @@ def test_one_error(path, value, what):
 @pytest.mark.parametrize(
     ("path", "value"),
     [
-        ("/networks/1/type", "vip"),
         ("/networks/0/managed?", True),
         (f"{S}/prefix?", 80),
         (f"{S}/netmask_bits?", 24),
-        ("/compilation/vm_resources?", {"cpu": 1}),
         ("/compilation/orphan_workers?", True),
         ("/compilation/env?", {"bosh": {"password": "x"}}),
         ("/resource_pools?", [{"name": "x"}]),

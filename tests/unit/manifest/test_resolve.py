@@ -152,7 +152,7 @@ def test_resolves():
 )
 def test_versions(path, version, found):
     deployment = resolved((path, version))
-    chosen = deployment.releases["r"] if "releases" in path else deployment.stemcells["s"]
+    chosen = deployment.releases["r"] if "releases" in path else deployment.stemcells["s"][0]
     assert chosen.version == found
 
 

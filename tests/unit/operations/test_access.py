@@ -32,7 +32,7 @@ from director.model.errors import (
     MachineUnreachable,
 )
 from director.model.ids import AgentId, InstanceId
-from director.model.instances import DesiredState, RecordedInstance, RecordedVm
+from director.model.instances import DesiredState, Reach, RecordedInstance, RecordedVm
 from director.model.records import DeploymentRecord
 from director.operations import vms as vms_module
 from director.operations.fetch_logs import fetch_logs
@@ -70,6 +70,7 @@ class SmallWorld:
     machines: dict[AgentId, MemoryMachine] = field(default_factory=dict)
     heard: Heard = field(default_factory=Heard)
     max_threads: int = 4
+    reach: Reach = Reach.PRIVATE
 
     def now(self) -> float:
         return 1_764_500_000.0

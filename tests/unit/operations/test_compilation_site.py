@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from builders import dynamic_network, group, network, resolved, spec, subnet
+from builders import (
+    dynamic_network,
+    group,
+    network,
+    package,
+    release,
+    resolved,
+    spec,
+    stemcell,
+    subnet,
+)
 from worlds import MemoryWorld
 
 from director.execute.compile import CompilationSite
@@ -15,6 +25,7 @@ from director.model.records import AddressRecord
 from director.operations.compilation_site import compilation_site
 from director.operations.desired import Desired
 from director.plan.placement import Placement
+from director.plan.steps import CompilePackage
 
 FREE_2 = network("default", subnet("10.0.0.0/29", reserved=("10.0.0.4-10.0.0.6",)))
 
@@ -24,7 +35,16 @@ def site(
 ) -> CompilationSite | None:
     values: dict[str, Any] = {"workers": 4, "network": on.name, **changes}
     cloud = CloudConfig(networks={on.name: on}, compilation=Compilation(**values))
-    return compilation_site(lab.world, desired(cloud), workers=packages)
+    return compilation_site(lab.world, desired(cloud), steps(packages))
+
+
+def steps(count: int) -> list[CompilePackage]:
+    made = [package(f"p{n}") for n in range(count)]
+    little = release(packages=made, jobs=())
+    return [
+        CompilePackage(release=little, package=one, stemcell=stemcell(), dependency_key="")
+        for one in made
+    ]
 
 
 def desired(cloud: CloudConfig) -> Desired:
@@ -73,7 +93,7 @@ def test_variables_are_filled_in(lab: MemoryWorld) -> None:
 
 
 def test_without_a_block_there_is_no_place(lab: MemoryWorld) -> None:
-    assert compilation_site(lab.world, desired(CloudConfig()), workers=1) is None
+    assert compilation_site(lab.world, desired(CloudConfig()), steps(1)) is None
 
 
 def test_an_unknown_network_is_named(lab: MemoryWorld) -> None:

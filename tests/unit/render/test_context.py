@@ -56,7 +56,7 @@ def group(job: ResolvedJob) -> ResolvedGroup:
         instances=2,
         lifecycle="service",
         jobs=(job,),
-        stemcell=STEMCELL,
+        stemcells={None: STEMCELL},
         vm_type="small",
         cloud_properties={None: {}},
         networks=((NetworkUse(name="private_net"), network),),

@@ -211,11 +211,13 @@ def test_stemcells(store: Store) -> None:
     store.stemcells.add(replace(stemcell, cid=StemcellCid("s0")))
     store.stemcells.add(stemcell)
     store.stemcells.add(replace(stemcell, cpi="two"))
-    assert store.stemcells.find("debian", "1") == stemcell
-    assert store.stemcells.find("debian", "1", "two") == replace(stemcell, cpi="two")
-    assert len(store.stemcells.list()) == 2
+    store.stemcells.add(replace(stemcell, version="2"))
+    assert store.stemcells.copies("debian", "1") == [stemcell, replace(stemcell, cpi="two")]
+    assert len(store.stemcells.list()) == 3
+    store.stemcells.delete("debian", "1", "two")
+    assert store.stemcells.copies("debian", "1") == [stemcell]
     store.stemcells.delete("debian", "1")
-    assert store.stemcells.find("debian", "1") is None
+    assert store.stemcells.copies("debian", "1") == []
 
 
 def test_an_instance_is_read_with_its_vm_and_disks(store: Store) -> None:

@@ -206,6 +206,7 @@ def test_the_log_of_a_task_and_of_its_threads_is_its_debug_output(world: World) 
         with ContextPool(1) as pool:
             pool.submit(run.log.warning, "from its thread").result(10)
         logging.getLogger("director.cpi").info("create_vm")
+        handler.emit(logging.makeLogRecord({"name": "cpis.external", "msg": "its own words"}))
         raise ZeroDivisionError
 
     try:
@@ -218,7 +219,8 @@ def test_the_log_of_a_task_and_of_its_threads_is_its_debug_output(world: World) 
     for text in ("from the task", "from its thread", "create_vm", "Traceback"):
         assert text in log
     assert "from nobody" not in log
-    assert world.store.outputs.read(task.id, "cpi").decode().count("\n") == 1
+    of_cpi = world.store.outputs.read(task.id, "cpi").decode().splitlines()
+    assert [line.rpartition("] ")[2] for line in of_cpi] == ["create_vm", "its own words"]
 
 
 def test_every_type_names_a_module_and_a_function() -> None:
