@@ -83,7 +83,11 @@ def deploy_change_and_delete(site: Site, directory: Path) -> None:
 
     lost = second["redis/0"]
     site.delete_server(lost)
-    assert _states(site).count("running") == 1
+    wait_for(
+        site.bridge,
+        f"server {lost} is deleted and its instance runs",
+        lambda: _states(site).count("running") == 1,
+    )
     _deploy(site, manifest.path, "--fix")
     assert _states(site) == ["running"] * 2
     healed = _vms(site)
