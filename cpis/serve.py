@@ -85,7 +85,8 @@ def serve(name: str, file: str | None, text: bytes) -> tuple[bytes, bool]:
         except (Exception, SystemExit) as error:  # noqa: BLE001 -- callers read an answer only
             _log.error("%s", traceback.format_exc())
             failure = CloudError(f"the CPI '{name}' failed: {type(error).__name__}: {error}")
-        told = type(failure)(
+        # Not of the failure's own class: a CPI's own errors may be made of anything.
+        told = CloudError(
             hide(failure.what, said.hidden),
             ok_to_retry=failure.ok_to_retry,
             fix=None if failure.fix is None else hide(failure.fix, said.hidden),

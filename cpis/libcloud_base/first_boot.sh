@@ -188,7 +188,8 @@ layout() {
     [ -d "$vcap/$d" ] || mkdir -p "$vcap/$d"
   done
   [ -e "$vcap/sys" ] || ln -s data/sys "$vcap/sys"
-  chown -R -h root:vcap "$vcap"
+  # Never what is on a persistent disk: that has owners already.
+  find "$vcap" -path "$vcap/store/*" -prune -o -exec chown -h root:vcap {} +
   chmod 0755 "$vcap" "$vcap/jobs" "$vcap/packages" "$vcap/data"
   chmod 0700 "$vcap/bosh" "$vcap/bosh/etc" "$vcap/monit"
   chmod 0770 "$vcap/data/tmp"

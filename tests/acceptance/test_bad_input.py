@@ -132,7 +132,12 @@ WRONG = {
     "a list wanted": ("azs: [z1]", "azs: z1", "z1", ["'azs'", "[z1]"]),
     "an unknown key": ("vm_type:", "vm_typ:", "vm_typ:", ["'vm_typ'", "did you mean 'vm_type'?"]),
     "a key missing": ("  stemcell: default\n", "", "name: web", ["no 'stemcell'"]),
-    "not supported": ("  azs: [z1]", "  vm_resources: {cpu: 1}", "vm_res", ["not supported"]),
+    "not supported": (
+        "  azs: [z1]",
+        "  persistent_disks: []",
+        "persistent_disks",
+        ["not supported"],
+    ),
     "VM type": (
         "vm_type: small",
         "vm_type: smal",

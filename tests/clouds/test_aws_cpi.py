@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from clouds.aws.bed import AwsBed
 from local_machines import Keys
+from served import served
 
 from cpis.aws import AwsCpi
 from cpis.aws.snapshot_writer import BLOCK
@@ -118,6 +119,15 @@ def test_conformance(bed: AwsBed, check: Callable) -> None:
     cpi = cpi_on(bed)
     given = given_on(bed, lambda: cpi_on(bed))
     run_check(check, cpi, given, cpi.create_stemcell("", given.stemcell_properties))
+    assert bed.alive() == []
+    assert bed.volumes() == []
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_conformance_through_serve(bed: AwsBed, check: Callable) -> None:
+    with served(cpi_on(bed)) as cpi:
+        given = replace(given_on(bed, lambda: cpi_on(bed)), run_id="served")
+        run_check(check, cpi, given, cpi.create_stemcell("", given.stemcell_properties))
     assert bed.alive() == []
     assert bed.volumes() == []
 

@@ -19,6 +19,7 @@ from clouds.openstack.fixtures import TestCloud, cloud, running_cloud
 from clouds.openstack.layout import SECRET
 from clouds.openstack.proxy import Fault
 from local_machines import Keys
+from served import served
 
 from cpis.conformance.lab import Given
 from cpis.conformance.suite import CHECKS, run_check
@@ -108,7 +109,9 @@ def given(cloud: TestCloud, image: Path) -> Given:
 def test_conforms(
     cloud: TestCloud, image: Path, stemcell: StemcellCid, check: Callable[..., None]
 ) -> None:
-    run_check(check, cpi_of(cloud), given(cloud, image), stemcell)
+    """In process, and every call through the JSON of serve.py and external.py on its way."""
+    with served(cpi_of(cloud)) as cpi:
+        run_check(check, cpi, given(cloud, image), stemcell)
 
 
 @pytest.mark.parametrize(
