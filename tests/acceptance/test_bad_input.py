@@ -134,7 +134,7 @@ WRONG = {
     "a key missing": ("  stemcell: default\n", "", "name: web", ["no 'stemcell'"]),
     "not supported": (
         "  azs: [z1]",
-        "  persistent_disks: []",
+        "  persistent_disks: [{name: a, type: b}]",
         "persistent_disks",
         ["not supported"],
     ),
