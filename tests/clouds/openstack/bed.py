@@ -251,13 +251,27 @@ def _initialise(venv: Path, root: Path) -> None:
         _run(layout, "python", str(HERE / "seed.py"), layout.root, "identity")
         _start(layout, ("placement", "glance", "neutron"), os.getpid())
         _start(layout, ("nova", "cinder"), os.getpid())
-        _run(layout, "nova-manage", *_config(layout, "nova"), "cell_v2", "discover_hosts")
+        _discover_hosts(layout)
         _run(layout, "python", str(HERE / "seed.py"), layout.root, "resources")
     finally:
         stop(root)
     for path in root.iterdir():
         if path.is_dir() and path.name not in _DATA:
             shutil.rmtree(path)
+
+
+def _discover_hosts(layout: Layout) -> None:
+    # This program reads before it writes, in one transaction: SQLite refuses that at once, without
+    # waiting, whenever a running service wrote in between. Asking again does no harm.
+    for tries_left in reversed(range(10)):
+        try:
+            _run(layout, "nova-manage", *_config(layout, "nova"), "cell_v2", "discover_hosts")
+        except BedFailed as error:
+            if "database is locked" not in str(error) or not tries_left:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 def _keystone_tables(layout: Layout) -> None:
