@@ -124,7 +124,10 @@ def _of_silence(action: str, caught: Exception) -> Verdict:
         if "NameResolutionError" in text:
             meaning, fix = Meaning.FINAL, "check the host name in 'auth_url' and in the catalog"
         elif "NewConnectionError" in text or "ConnectTimeout" in text:
-            meaning, fix = Meaning.REFUSED_FOR_NOW, "check that the address can be reached"
+            meaning, fix = (
+                Meaning.REFUSED_FOR_NOW,
+                "check 'auth_url', and that the cloud can be reached from here",
+            )
     elif isinstance(caught, (requests.exceptions.InvalidURL, requests.exceptions.MissingSchema)):
         meaning = Meaning.FINAL
     elif not isinstance(
