@@ -45,16 +45,14 @@ class Clouds:
         )
         self._turn = threading.Lock()
         self._made: dict[str, _Made] = {}
-        self._read: tuple[tuple[int, ...], CpiConfig] = ((), CpiConfig())
+        self._read: tuple[tuple[int, ...], CpiConfig] | None = None
 
     def config(self) -> CpiConfig:
         """Return the latest CPI config; raises CpiConfigError where its parts do not fit."""
         ids = self._store.configs.latest_ids("cpi")
-        known, config = self._read
-        if ids != known:
-            config = self._read_config()
-            self._read = (ids, config)
-        return config
+        if self._read is None or self._read[0] != ids:
+            self._read = (ids, self._read_config() if ids else CpiConfig())
+        return self._read[1]
 
     def cpi(self, name: str) -> Cpi:
         """Return the CPI that goes, or once went, by this name; the empty one is the default's.
@@ -79,8 +77,13 @@ class Clouds:
         return made.get()
 
     def is_memory(self, name: str) -> bool:
-        """Whether the VMs of this CPI are in this process's memory only."""
-        entry = self._entry(self.config(), name)
+        """Whether the VMs of this CPI are in this process's memory only.
+
+        Waiting for a VM asks this many times a second, so that the CPI config is taken as it was
+        last read; it is read anew only for a name that was not in it.
+        """
+        known = self._read[1] if self._read else self.config()
+        entry = self._entry(known, name) or self._entry(self.config(), name)
         return entry is not None and entry.type == "memory" and entry.exec_path is None
 
     def _entry(self, config: CpiConfig, name: str) -> CpiEntry | None:

@@ -22,24 +22,55 @@ _SHORT = 4
 
 
 class Hidden:
-    """The values of one task; its threads share them."""
+    """The values of one task; its threads share them.
+
+    A deployment of many VMs hides thousands of values, and every line that is logged is searched
+    for all of them: so they are found by their first letters, and adding one costs the same
+    however many there are.
+    """
 
     def __init__(self) -> None:
         self._values: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._by_start: dict[str, tuple[str, ...]] = {}
+        self._short: set[str] = set()
+        self._words: re.Pattern[str] | None = None
         self._lock = threading.Lock()
 
     def add(self, values: frozenset[str]) -> None:
         """Hide these texts from now on."""
         with self._lock:
-            if not values <= self._values:
-                self._values |= values
-                self._pattern = None
+            new = values - self._values
+            self._values |= new
+            short = set()
+            for form in {form for value in new for form in _forms(value)}:
+                if len(form) < _SHORT:
+                    short.add(form)
+                    continue
+                known = {*self._by_start.get(form[:_SHORT], ()), form}
+                # The longest first, so that no part of it is left.
+                self._by_start[form[:_SHORT]] = tuple(sorted(known, key=len, reverse=True))
+            if short:
+                self._short |= short
+                either = "|".join(re.escape(f) for f in sorted(self._short, key=len, reverse=True))
+                self._words = re.compile(rf"(?<!\w)(?:{either})(?!\w)")
 
     def from_text(self, text: str) -> str:
         """Return ``text`` without any of the values, however they are written in it."""
-        pattern = self._compiled()
-        return text if pattern is None else pattern.sub(HIDDEN, text)
+        if self._by_start:
+            text = self._without_long(text)
+        return text if self._words is None else self._words.sub(HIDDEN, text)
+
+    def _without_long(self, text: str) -> str:
+        by_start, parts, kept, at = self._by_start, [], 0, 0
+        while at <= len(text) - _SHORT:
+            for form in by_start.get(text[at : at + _SHORT], ()):
+                if text.startswith(form, at):
+                    parts += [text[kept:at], HIDDEN]
+                    kept = at = at + len(form)
+                    break
+            else:
+                at += 1
+        return "".join([*parts, text[kept:]])
 
     def from_data(self, data: Any) -> Any:
         """Return JSON data without any of the values, in keys too; its shape stays."""
@@ -51,15 +82,6 @@ class Hidden:
             return HIDDEN if data in self._values else self.from_text(data)
         is_number = isinstance(data, int | float) and not isinstance(data, bool)
         return HIDDEN if is_number and str(data) in self._values else data
-
-    def _compiled(self) -> re.Pattern[str] | None:
-        with self._lock:
-            if self._pattern is None and self._values:
-                forms = {form for value in self._values for form in _forms(value)}
-                # The longest first, so that no part of it is left.
-                parts = sorted(forms, key=lambda form: (-len(form), form))
-                self._pattern = re.compile("|".join(map(_searched, parts)))
-            return self._pattern
 
 
 _current: contextvars.ContextVar[Hidden | None] = contextvars.ContextVar("hidden", default=None)
@@ -135,8 +157,3 @@ def _forms(value: str) -> Iterator[str]:
     for line in value.splitlines():
         if len(line.strip()) >= _SHORT:
             yield line.strip()
-
-
-def _searched(form: str) -> str:
-    found = re.escape(form)
-    return found if len(form) >= _SHORT else rf"(?<!\w){found}(?!\w)"
